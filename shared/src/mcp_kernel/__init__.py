@@ -1,0 +1,47 @@
+"""A Model Context Protocol engine: every revision, from one set of handlers.
+
+from mcp_kernel import Server, run
+
+server = Server("notes", "1.0.0")
+
+@server.tool(read_only=True)
+def search(query: str) -> list[str]:
+    \"\"\"Search notes by words.\"\"\"
+
+if __name__ == "__main__":
+    run(server)
+"""
+
+from mcp_kernel.cli import run
+from mcp_kernel.errors import Declined, ToolError, Unsupported
+from mcp_kernel.server.content import (
+    Audio,
+    Column,
+    EmbeddedResource,
+    Image,
+    Message,
+    ResourceLink,
+    Table,
+)
+from mcp_kernel.server.context import Context
+from mcp_kernel.server.questions import Root, Sampled, Sampling
+from mcp_kernel.server.server import Server
+
+__all__ = [
+    "Audio",
+    "Column",
+    "Context",
+    "Declined",
+    "EmbeddedResource",
+    "Image",
+    "Message",
+    "ResourceLink",
+    "Root",
+    "Sampled",
+    "Sampling",
+    "Server",
+    "Table",
+    "ToolError",
+    "Unsupported",
+    "run",
+]

@@ -1,0 +1,279 @@
+"""A message to its handler, the handler's result to its answer.
+
+The path of a request: `receive` decodes, `_open` admits it by its era, `_serve` runs the method, and the exchange
+answers. Nothing here knows which era it serves beyond choosing the exchange.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from binascii import hexlify
+from collections.abc import Awaitable, Callable
+from os import urandom
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
+
+from mcp_kernel.errors import (
+    INTERNAL_ERROR,
+    INVALID_REQUEST,
+    ProtocolError,
+    ResourceNotFound,
+    ToolError,
+    Unsupported,
+)
+from mcp_kernel.protocol import modern
+from mcp_kernel.protocol.jsonrpc import (
+    Failure,
+    InvalidMessage,
+    JsonObject,
+    Message,
+    Notification,
+    Prepared,
+    Request,
+    RequestId,
+    Response,
+    decode,
+    encode,
+)
+from mcp_kernel.protocol.revisions import MODERN
+from mcp_kernel.server.exchange import Ending, Exchange
+from mcp_kernel.server.exchange_legacy import LegacyExchange
+from mcp_kernel.server.exchange_modern import ModernExchange
+from mcp_kernel.server.results import ToolResult, error_result
+from mcp_kernel.server.tools import call_tool
+
+if TYPE_CHECKING:
+    from mcp_kernel.server.peer import Peer
+
+_LOG = logging.getLogger("mcp_kernel")
+
+Sink: TypeAlias = "Callable[[bytes | None], None]"
+Answer: TypeAlias = JsonObject | Prepared | ToolResult
+
+
+def receive(peer: Peer, data: bytes) -> None:
+    """Take the bytes of one message or batch."""
+    try:
+        message = decode(data)
+    except ProtocolError as error:
+        _reject(error, _reply_of(peer))
+        return
+    if isinstance(message, list):
+        _receive_batch(peer, message)
+    else:
+        _take(peer, message, _reply_of(peer))
+
+
+def _reply_of(peer: Peer) -> Sink:
+    def reply(data: bytes | None) -> None:
+        if data is not None:
+            peer.send(data, None)
+
+    return reply
+
+
+def _reject(error: ProtocolError, sink: Sink, identifier: RequestId | None = None) -> None:
+    """Answer what never became an exchange; an id that could not be read is left out."""
+    if isinstance(error, InvalidMessage):
+        identifier = error.id
+    sink(encode(Failure(identifier, error.code, error.message, error.data, error.status)))
+
+
+class _Batch:
+    """Collects the answers of a batch (2025-03-26) and sends them as one array."""
+
+    def __init__(self, expected: int, send: Sink) -> None:
+        self._expected = expected
+        self._send = send
+        self._answers: list[bytes] = []
+
+    def take(self, data: bytes | None) -> None:
+        """Take one answer, or None from a request that has none to give."""
+        self._expected -= 1
+        if data is not None:
+            self._answers.append(data)
+        if self._expected == 0 and self._answers:
+            self._send(b"[%b]" % b",".join(self._answers))
+
+
+def _receive_batch(peer: Peer, messages: list[Message | InvalidMessage]) -> None:
+    reply = _reply_of(peer)
+    if not peer.session.revision.batching or not peer.session.is_open:
+        _reject(InvalidMessage("batches exist in revision 2025-03-26 alone"), reply)
+        return
+    expected = sum(isinstance(message, Request | InvalidMessage) for message in messages)
+    batch = _Batch(expected, reply)
+    for message in messages:
+        if isinstance(message, InvalidMessage):
+            _reject(message, batch.take)
+        elif isinstance(message, Request) and message.method == "initialize":
+            _reject(InvalidMessage("initialize does not go into a batch", message.id), batch.take)
+        else:
+            _take(peer, message, batch.take)
+
+
+def _take(peer: Peer, message: Message, sink: Sink) -> None:
+    if type(message) is Request:
+        _serve(peer, message, sink)
+    elif type(message) is Notification:
+        _note(peer, message)
+    else:
+        _settle(peer, cast("Response | Failure", message))
+
+
+# --- requests ---
+
+
+def _serve(peer: Peer, request: Request, sink: Sink) -> None:
+    if request.id in peer.exchanges:
+        _reject(ProtocolError(INVALID_REQUEST, "A request with this id is in flight"), sink, request.id)
+        return
+    try:
+        exchange = _open(peer, request, sink)
+    except ProtocolError as error:
+        _reject(error, sink, request.id)
+        return
+    try:
+        answer = _METHODS[request.method](exchange)
+    except ProtocolError as error:
+        exchange.fail(error)
+        return
+    if type(answer) is dict or type(answer) is Prepared:
+        exchange.finish(answer)
+        return
+    peer.exchanges[request.id] = exchange
+    task = peer.steps.begin(_run(exchange, cast("Awaitable[Answer]", answer)))
+    if task is not None and not exchange.answered:
+        exchange.task = task
+        exchange.arm(exchange.limit)
+
+
+def _open(peer: Peer, request: Request, sink: Sink) -> Exchange:
+    """Admit a request by its era; raises `ProtocolError`."""
+    if modern.is_modern(request.params):
+        exchange = ModernExchange(peer, request, modern.admit(request), sink)
+        exchange.resume()
+        return exchange
+    peer.session.admit(request)
+    return LegacyExchange(peer, request, peer.session.caller, sink)
+
+
+async def _run(exchange: Exchange, answer: Awaitable[Answer]) -> None:
+    """Run a method to its end and answer, whatever that end is."""
+    try:
+        result = await answer
+        if exchange.ending is None:  # a handler may swallow its cancellation; its result is not wanted any more
+            exchange.finish(result)
+    except asyncio.CancelledError:
+        if exchange.ending is None:  # nobody stopped it: the handler cancelled itself, and the client waits
+            exchange.fail(_report_incident(exchange))
+        raise
+    except Exception as error:  # whatever a handler raises, the server goes on
+        if exchange.ending is None:
+            _answer_error(exchange, error)
+    finally:
+        exchange.peer.exchanges.pop(exchange.request.id, None)
+        exchange.settle()
+
+
+def _answer_error(exchange: Exchange, error: Exception) -> None:
+    if isinstance(error, ProtocolError):
+        exchange.fail(error)
+    elif isinstance(error, Unsupported):
+        exchange.refuse(error)
+    elif not isinstance(error, (ToolError, *exchange.peer.server.tool_errors)):
+        exchange.fail(_report_incident(exchange))
+    elif exchange.request.method == "tools/call":
+        exchange.finish(error_result(str(error)))
+    else:
+        exchange.fail(ProtocolError(INTERNAL_ERROR, str(error)))
+
+
+def _report_incident(exchange: Exchange) -> ProtocolError:
+    """Log the exception being handled under an id, and tell the peer the id alone."""
+    incident = hexlify(urandom(4)).decode()
+    what = exchange.request.params.get("name") or exchange.request.params.get("uri") or ""
+    _LOG.exception("Incident %s in %s %s", incident, exchange.request.method, what)
+    return ProtocolError(INTERNAL_ERROR, f"Internal error; the server's log has it as incident {incident}")
+
+
+# --- methods ---
+
+
+def _initialize(exchange: Exchange) -> JsonObject:
+    server, session = exchange.peer.server, exchange.peer.session
+    result = session.initialize(exchange.request.params, server.capabilities(), server.info)
+    if server.instructions:
+        result["instructions"] = server.instructions
+    return result
+
+
+def _discover(exchange: Exchange) -> JsonObject:
+    server = exchange.peer.server
+    result: JsonObject = {"supportedVersions": list(MODERN), "capabilities": server.capabilities()}
+    if server.instructions:
+        result["instructions"] = server.instructions
+    return result
+
+
+def _set_level(exchange: Exchange) -> JsonObject:
+    exchange.peer.session.set_log_level(exchange.request.params["level"])
+    return {}
+
+
+def _subscribe(exchange: Exchange) -> JsonObject:
+    peer, uri = exchange.peer, cast("str", exchange.request.params["uri"])
+    if not peer.server.resources.has(uri):
+        raise ResourceNotFound(uri)
+    peer.session.subscriptions.add(uri)
+    peer.server.subscriptions.join(peer)
+    return {}
+
+
+def _unsubscribe(exchange: Exchange) -> JsonObject:
+    peer = exchange.peer
+    peer.session.subscriptions.discard(cast("str", exchange.request.params["uri"]))
+    peer.server.subscriptions.refresh()
+    return {}
+
+
+_METHODS: Final[dict[str, Callable[[Exchange], Answer | Awaitable[Answer]]]] = {
+    "initialize": _initialize,
+    "server/discover": _discover,
+    "ping": lambda exchange: {},
+    "logging/setLevel": _set_level,
+    "tools/list": lambda exchange: exchange.peer.server.tools.page(exchange),
+    "tools/call": lambda exchange: call_tool(exchange, exchange.peer.server.tools),
+    "resources/list": lambda exchange: exchange.peer.server.resources.page(exchange),
+    "resources/templates/list": lambda exchange: exchange.peer.server.resources.templates.page(exchange),
+    "resources/read": lambda exchange: exchange.peer.server.resources.read(exchange),
+    "resources/subscribe": _subscribe,
+    "resources/unsubscribe": _unsubscribe,
+    "prompts/list": lambda exchange: exchange.peer.server.prompts.page(exchange),
+    "prompts/get": lambda exchange: exchange.peer.server.get_prompt(exchange),
+    "completion/complete": lambda exchange: exchange.peer.server.completions.complete(exchange),
+    "subscriptions/listen": lambda exchange: exchange.peer.server.subscriptions.listen(exchange),
+}
+
+
+# --- what is not answered ---
+
+
+def _note(peer: Peer, notification: Notification) -> None:
+    if notification.method == "notifications/cancelled":
+        identifier = notification.params.get("requestId")
+        exchange = peer.exchanges.get(identifier) if type(identifier) in (int, str) else None  # pyright: ignore[reportArgumentType]  # narrowed by type()
+        if exchange is not None:
+            exchange.stop(Ending.CANCELLED)
+    elif notification.method == "notifications/initialized":
+        peer.session.confirm()
+        if peer.session.is_ready:
+            peer.server.subscriptions.join(peer)
+
+
+def _settle(peer: Peer, answer: Response | Failure) -> None:
+    waiter = peer.calls.settle(answer.id)
+    if waiter is not None and not waiter.done():
+        waiter.set_result(answer)
+    elif waiter is None:
+        _LOG.debug("An answer came that nobody waits for: %r", answer.id)

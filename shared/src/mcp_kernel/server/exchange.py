@@ -1,0 +1,222 @@
+"""One request in flight: everything in which the eras differ meets in this class and its two subclasses.
+
+The subclasses are `exchange_legacy.LegacyExchange` and `exchange_modern.ModernExchange`.
+
+A handler, and the methods of `dispatch`, talk to an `Exchange` and never learn which of the two it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from mcp_kernel.errors import (
+    INTERNAL_ERROR,
+    MISSING_CAPABILITY,
+    ProtocolError,
+    Unsupported,
+)
+from mcp_kernel.protocol.jsonrpc import (
+    Failure,
+    JsonObject,
+    Notification,
+    Prepared,
+    Request,
+    encode,
+    encode_result,
+)
+from mcp_kernel.protocol.shapes import LOG_LEVELS
+from mcp_kernel.server.results import ToolResult, error_result
+
+if TYPE_CHECKING:
+    from mcp_kernel.protocol.capabilities import Caller
+    from mcp_kernel.server.peer import Peer
+    from mcp_kernel.server.questions import Question
+
+T = TypeVar("T")
+
+
+class Ending(Enum):
+    """Why a handler was cancelled."""
+
+    CANCELLED = "cancelled"  # the client took the request back: no answer
+    CLOSED = "closed"  # the connection is gone: nobody to answer
+    TIMED_OUT = "timed out"
+    PARKED = "parked"  # the answer is the handler's questions (modern)
+
+
+class Exchange(ABC):
+    """One request, from its arrival to its answer."""
+
+    __slots__ = (
+        "_deadline",
+        "_progress",
+        "_remaining",
+        "_timer",
+        "answered",
+        "asked",
+        "caller",
+        "ending",
+        "limit",
+        "peer",
+        "request",
+        "sink",
+        "task",
+    )
+
+    def __init__(self, peer: Peer, request: Request, caller: Caller, sink: Callable[[bytes | None], None]) -> None:
+        self.peer = peer
+        self.request = request
+        self.caller = caller
+        self.sink = sink  # takes the one answer, or None when there is none to give
+        self.limit = peer.server.timeout  # seconds for the handler; None: no limit
+        self.task: asyncio.Task[None] | None = None
+        self.ending: Ending | None = None
+        self.answered = False
+        self.asked: set[str] | None = None
+        self._progress = float("-inf")
+        self._timer: asyncio.TimerHandle | None = None
+        self._remaining: float | None = None
+        self._deadline = 0.0
+
+    # --- the answer ---
+
+    def finish(self, result: JsonObject | Prepared | ToolResult) -> None:
+        """Send the answer."""
+        if type(result) is ToolResult:
+            result = self._render(result)
+        elif type(result) is dict:
+            result = self.complete(result)
+        self._send(encode_result(self.request.id, cast("JsonObject | Prepared", result)))
+
+    def fail(self, error: ProtocolError) -> None:
+        """Send the error as the answer."""
+        failure = Failure(self.request.id, error.code, error.message, error.data, error.status)
+        self._send(encode(failure))
+
+    def refuse(self, error: Unsupported) -> None:
+        """Answer that the client lacks the capability that the request needs."""
+        data = {"requiredCapabilities": error.required}
+        self.fail(ProtocolError(MISSING_CAPABILITY, str(error), data, status=400))
+
+    def _send(self, data: bytes) -> None:
+        if not self.answered:
+            self.answered = True
+            self.sink(data)
+
+    @abstractmethod
+    def complete(self, result: JsonObject) -> JsonObject:
+        """Bring a complete result into the form of the era."""
+
+    @abstractmethod
+    def describe(self, item: JsonObject) -> JsonObject:
+        """Bring a description (of a tool, a resource, …) into the form of the revision."""
+
+    @abstractmethod
+    def _render(self, result: ToolResult) -> Prepared: ...
+
+    # --- what happens on the way ---
+
+    def notify(self, method: str, params: JsonObject) -> None:
+        """Send a notification that belongs to this request; after the answer there is none."""
+        if not self.answered and self.ending is None:
+            self.peer.send(encode(Notification(method, params)), self)
+
+    def report(self, progress: float, total: float | None, message: str | None) -> None:
+        """Send progress, if the client asked for it; it only ever rises (basic/patterns/progress)."""
+        meta = self.request.params.get("_meta")
+        token = cast("JsonObject", meta).get("progressToken") if type(meta) is dict else None
+        if type(token) not in (str, int) or not progress > self._progress:
+            return
+        self._progress = progress
+        params: JsonObject = {"progressToken": token, "progress": progress}
+        if total is not None:
+            params["total"] = total
+        if message is not None:
+            params["message"] = message
+        self.notify("notifications/progress", params)
+
+    def log(self, level: str, data: object, logger: str | None) -> None:
+        """Send a log message, if the client wants to hear of this level."""
+        threshold = self.log_level
+        if threshold is None or LOG_LEVELS.index(level) < LOG_LEVELS.index(threshold):
+            return
+        params: JsonObject = {"level": level, "data": data}
+        if logger is not None:
+            params["logger"] = logger
+        self.notify("notifications/message", params)
+
+    @property
+    @abstractmethod
+    def log_level(self) -> str | None:
+        """The level from which on the client wants to hear log messages; None: none at all."""
+
+    # --- questions ---
+
+    async def ask(self, question: Question[T]) -> T:
+        """Ask the client and return the answer.
+
+        Raises `Unsupported` when the client did not declare the capability, `Declined` when the user said no,
+        `ToolError` when no answer could be had. A key can be asked once in a call.
+        """
+        if self.asked is None:
+            self.asked = set()
+        if question.key in self.asked:
+            raise RuntimeError(f"The question {question.key!r} was asked twice; give each its own key")
+        if not self.caller.supports(question.required):
+            raise Unsupported(question.required)
+        self.asked.add(question.key)
+        return await self._ask(question)
+
+    @abstractmethod
+    async def _ask(self, question: Question[T]) -> T: ...
+
+    # --- time and ends ---
+
+    def arm(self, seconds: float | None) -> None:
+        """Give the handler so much time from now on."""
+        if seconds is not None and self.ending is None:
+            loop = self.peer.loop
+            self._deadline = loop.time() + seconds
+            self._timer = loop.call_later(seconds, self.stop, Ending.TIMED_OUT)
+
+    def disarm(self) -> None:
+        """Stop the clock: the handler has ended, or waits for a person."""
+        if self._timer is not None:
+            self._remaining = max(self._deadline - self.peer.loop.time(), 0.0)
+            self._timer.cancel()
+            self._timer = None
+
+    def stop(self, ending: Ending) -> None:
+        """Cancel the handler; the first reason given counts."""
+        if self.ending is None and not self.answered:
+            self.ending = ending
+            self.disarm()
+            if self.task is not None:
+                self.task.cancel()
+
+    def settle(self) -> None:
+        """The handler has ended: answer for it if it was stopped and an answer is due."""
+        self.disarm()
+        if self.ending is Ending.TIMED_OUT:
+            self.time_out()
+        elif self.ending is Ending.PARKED:
+            self.park()
+        if not self.answered:
+            self.answered = True
+            self.sink(None)
+
+    def time_out(self) -> None:
+        """Answer that the time was over."""
+        text = f"{self.request.params.get('name', self.request.method)} did not finish in time and was stopped."
+        if self.request.method == "tools/call":
+            self.finish(error_result(f"{text} Ask for less, or try again later."))
+        else:
+            self.fail(ProtocolError(INTERNAL_ERROR, text))
+
+    def park(self) -> None:
+        """Answer with the questions that the handler waits for."""
+        raise AssertionError("only a stateless request is parked")

@@ -1,0 +1,116 @@
+"""A request of a session: the handshake era's half of `exchange`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, TypeVar
+
+from mcp_kernel.errors import (
+    INTERNAL_ERROR,
+    RESOURCE_NOT_FOUND,
+    ProtocolError,
+    ResourceNotFound,
+    ToolError,
+    Unsupported,
+)
+from mcp_kernel.protocol import legacy
+from mcp_kernel.protocol.jsonrpc import (
+    Failure,
+    JsonObject,
+    Notification,
+    Prepared,
+    RequestId,
+    Response,
+    encode,
+    to_bytes,
+)
+from mcp_kernel.server.exchange import Ending, Exchange
+from mcp_kernel.server.questions import Question
+from mcp_kernel.server.results import ToolResult, error_result
+
+T = TypeVar("T")
+
+_TRIES: Final = 3  # how often a client is asked when its answers do not fit
+_MOST_QUESTIONS: Final = 1000  # open at once on one connection: what a client that never answers can make us hold
+
+
+class LegacyExchange(Exchange):
+    """A request of a session: questions go out as requests on the same connection, and the handler waits."""
+
+    __slots__ = ()
+
+    def complete(self, result: JsonObject) -> JsonObject:
+        return result
+
+    def describe(self, item: JsonObject) -> JsonObject:
+        return legacy.lower_named(item, self.caller.revision)
+
+    def fail(self, error: ProtocolError) -> None:
+        if isinstance(error, ResourceNotFound):
+            error = ProtocolError(RESOURCE_NOT_FOUND, error.message, error.data)
+        super().fail(error)
+
+    def refuse(self, error: Unsupported) -> None:
+        if self.request.method == "tools/call":
+            self.finish(error_result(f"{error} Nothing was done."))
+        else:
+            self.fail(ProtocolError(INTERNAL_ERROR, str(error)))
+
+    def _render(self, result: ToolResult) -> Prepared:
+        revision = self.caller.revision
+        body: JsonObject = {"content": legacy.lower_content(result.content, revision)}
+        if result.is_error:
+            body["isError"] = True
+        data = to_bytes(body)
+        if result.structured is None or not revision.structured_output:
+            return Prepared(data)
+        structured = result.structured
+        if not structured.startswith(b"{"):
+            structured = b'{"result":%b}' % structured
+        return Prepared(b'%b,"structuredContent":%b}' % (data[:-1], structured))
+
+    @property
+    def log_level(self) -> str | None:
+        return self.peer.session.log_level
+
+    async def _ask(self, question: Question[T]) -> T:
+        self.disarm()  # a person may take longer to answer than a handler may take to run
+        for _ in range(_TRIES):
+            result = await self._call(question)
+            try:
+                answer = question.read(result)
+            except ValueError:
+                continue
+            self.arm(self._remaining)
+            return answer
+        raise ToolError(f"The client's answers to {question.method} did not fit what was asked.")
+
+    async def _call(self, question: Question[T]) -> JsonObject:
+        if len(self.peer.calls) >= _MOST_QUESTIONS:
+            raise ToolError("The client has too many questions open already. Answer some first.")
+        waiter: asyncio.Future[Response | Failure] = self.peer.loop.create_future()
+        params = self._lower_params(question.params)
+        request = self.peer.calls.open(question.method, params, waiter)
+        self.peer.send(encode(request), self)
+        try:
+            answer = await waiter
+        except asyncio.CancelledError:
+            if self.peer.calls.settle(request.id) is not None:
+                self._withdraw(request.id)
+            raise
+        if isinstance(answer, Failure):
+            raise ToolError(f"The client refused {question.method}: {answer.message}")
+        return answer.result
+
+    def _lower_params(self, params: JsonObject) -> JsonObject:
+        if params.get("mode") != "url":
+            return params
+        # 2025-11-25 names each page; 2026-07-28 dropped the name.
+        return {**params, "elicitationId": f"{self.request.id}-{self.peer.calls.count}"}
+
+    def _withdraw(self, identifier: RequestId) -> None:
+        """Tell the client that nobody waits for its answer any more, so that it closes its dialog."""
+        reason = "The request that asked was cancelled"
+        withdrawn = Notification("notifications/cancelled", {"requestId": identifier, "reason": reason})
+        if self.ending is not Ending.CLOSED:
+            self.peer.send(encode(withdrawn), self)

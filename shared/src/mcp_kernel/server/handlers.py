@@ -1,0 +1,43 @@
+"""Calls a handler: with its arguments and context, awaited or in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from contextvars import copy_context
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from mcp_kernel.protocol.jsonrpc import JsonObject
+from mcp_kernel.server import docstrings
+from mcp_kernel.server.context import Context
+from mcp_kernel.server.schema import Arguments
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from mcp_kernel.server.exchange import Exchange
+
+
+class Handler:
+    """A function of the user, with what its signature and docstring say."""
+
+    __slots__ = ("_threads", "arguments", "description", "function", "is_async")
+
+    def __init__(self, function: Callable[..., object], threads: Callable[[], Executor]) -> None:
+        self.function = function
+        self.is_async = inspect.iscoroutinefunction(function)
+        self.arguments = Arguments(function, Context)
+        self.description = docstrings.read(function).description
+        self._threads = threads
+
+    async def call(self, exchange: Exchange, arguments: JsonObject) -> object:
+        """Validate the arguments and run the function; raises `ToolError` for arguments that do not fit."""
+        keywords = self.arguments.parse(arguments)
+        if self.arguments.context is not None:
+            keywords[self.arguments.context] = Context(exchange)
+        if self.is_async:
+            return await cast("Awaitable[object]", self.function(**keywords))
+        work = partial(copy_context().run, partial(self.function, **keywords))
+        return await asyncio.get_running_loop().run_in_executor(self._threads(), work)

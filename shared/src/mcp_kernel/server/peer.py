@@ -1,0 +1,95 @@
+"""One client, as far as a transport can tell it from others, and what is in flight for it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from mcp_kernel.protocol.calls import Calls
+from mcp_kernel.protocol.jsonrpc import Failure, RequestId, Response
+from mcp_kernel.protocol.legacy import Session
+from mcp_kernel.server import dispatch
+from mcp_kernel.server.exchange import Ending, Exchange
+from mcp_kernel.server.steps import Steps
+
+if TYPE_CHECKING:
+    from mcp_kernel.server.server import Server
+
+
+class Outlet(Protocol):
+    """The way out of a transport, for whole messages.
+
+    `shared` tells that every stream uses this one channel, as on stdio; `congested` that the client does not read as
+    fast as it is written to. When congestion ends, the transport calls `Peer.release`.
+    """
+
+    @property
+    def shared(self) -> bool: ...
+    @property
+    def congested(self) -> bool: ...
+
+    def send(self, data: bytes, exchange: Exchange | None) -> None:
+        """Send one message; `exchange` is the request that it belongs to, None for one that belongs to none."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait until the client has read what is pending, or most of it."""
+        ...
+
+
+class Peer:
+    """A client: its session where it opened one, its requests in flight, the questions that it was asked."""
+
+    def __init__(self, server: Server, outlet: Outlet, *, principal: str | None = None) -> None:
+        self.server = server
+        self.outlet = outlet
+        self.principal = principal
+        self.loop = asyncio.get_running_loop()
+        self.session = Session()
+        self.calls: Calls[asyncio.Future[Response | Failure]] = Calls()
+        self.exchanges: dict[RequestId, Exchange] = {}
+        self.steps = Steps(self.loop)
+        self.closing = asyncio.Event()
+        self._held: dict[bytes, None] = {}
+
+    def receive(self, data: bytes) -> None:
+        """Take one message, or a batch; what it is answered with goes to the outlet when it is ready."""
+        dispatch.receive(self, data)
+
+    def send(self, data: bytes, exchange: Exchange | None) -> None:
+        """Send one message."""
+        self.outlet.send(data, exchange)
+
+    async def drain(self) -> None:
+        """Wait while the client does not read as fast as it is written to."""
+        if self.outlet.congested:
+            await self.outlet.drain()
+
+    def announce(self, data: bytes) -> None:
+        """Send a notification of a change; while the client does not read, equal ones are held as one."""
+        if self.outlet.congested:
+            self._held[data] = None
+        else:
+            self.outlet.send(data, None)
+
+    def release(self) -> None:
+        """The client reads again: send what was held."""
+        held, self._held = self._held, {}
+        for data in held:
+            self.outlet.send(data, None)
+
+    async def close(self, grace: float = 0.0) -> None:
+        """End every request: listen streams at once, the others after `grace` seconds; then nothing is left."""
+        self.closing.set()
+        running = [exchange.task for exchange in self.exchanges.values() if exchange.task is not None]
+        if running:
+            await asyncio.wait(running, timeout=max(grace, 0.05))  # listen streams end in a turn of the loop
+        for exchange in list(self.exchanges.values()):
+            exchange.stop(Ending.CLOSED)
+        left = [task for task in running if not task.done()]
+        if left:
+            await asyncio.wait(left, timeout=max(grace, 0.1))
+        for waiter in self.calls.drain():
+            waiter.cancel()
+        self.server.subscriptions.leave(self)
+        self.steps.close()

@@ -1,0 +1,73 @@
+"""Prompts: messages that a user picks, with arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+from mcp_kernel.errors import INVALID_PARAMS, InvalidArguments, ProtocolError
+from mcp_kernel.protocol.jsonrpc import JsonObject
+from mcp_kernel.server.handlers import Handler
+from mcp_kernel.server.registry import Registry
+from mcp_kernel.server.results import to_messages
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from mcp_kernel.server.exchange import Exchange
+
+
+class Prompt:
+    """A function that makes messages, as it was registered; its arguments travel as strings."""
+
+    __slots__ = ("handler", "name", "title")
+
+    def __init__(
+        self, name: str, function: Callable[..., object], threads: Callable[[], Executor], title: str | None
+    ) -> None:
+        self.name = name
+        self.title = title
+        self.handler = Handler(function, threads)
+
+    @property
+    def arguments(self) -> dict[str, JsonObject]:
+        """The schema of each argument, by name."""
+        return cast("dict[str, JsonObject]", self.handler.arguments.schema.get("properties", {}))
+
+    def describe(self) -> JsonObject:
+        """The wire's `Prompt`."""
+        described: JsonObject = {"name": self.name}
+        if self.title is not None:
+            described["title"] = self.title
+        if self.handler.description:
+            described["description"] = self.handler.description
+        required = cast("list[str]", self.handler.arguments.schema.get("required", []))
+        if self.arguments:
+            described["arguments"] = [
+                _describe_argument(name, schema, name in required) for name, schema in self.arguments.items()
+            ]
+        return described
+
+
+def _describe_argument(name: str, schema: JsonObject, required: bool) -> JsonObject:
+    described: JsonObject = {"name": name, "required": required}
+    if "description" in schema:
+        described["description"] = schema["description"]
+    return described
+
+
+async def get_prompt(exchange: Exchange, prompts: Registry[Prompt]) -> JsonObject:
+    """Answer `prompts/get`; raises `ProtocolError` -32602 for an unknown prompt or arguments that do not fit."""
+    params = exchange.request.params
+    prompt = prompts.get(cast("str", params["name"]))
+    if prompt is None:
+        raise ProtocolError(INVALID_PARAMS, f"Unknown prompt: {params['name']}")
+    arguments = cast("JsonObject", params.get("arguments") or {})
+    try:
+        value = await prompt.handler.call(exchange, arguments)
+    except InvalidArguments as error:
+        raise ProtocolError(INVALID_PARAMS, str(error)) from None
+    result: JsonObject = {"messages": to_messages(value)}
+    if prompt.handler.description:
+        result["description"] = prompt.handler.description
+    return result

@@ -1,0 +1,268 @@
+"""`Server`: what is offered, declared with decorators on plain functions."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Final, TypeVar, cast
+
+from mcp_kernel.protocol.jsonrpc import JsonObject, to_bytes
+from mcp_kernel.protocol.modern import SERVER_INFO
+from mcp_kernel.protocol.shapes import CACHEABLE
+from mcp_kernel.server.completion import Completions
+from mcp_kernel.server.exchange import Exchange
+from mcp_kernel.server.handlers import Handler
+from mcp_kernel.server.prompts import Prompt, get_prompt
+from mcp_kernel.server.registry import Registry
+from mcp_kernel.server.resources import Label, Resource, Resources, Template
+from mcp_kernel.server.subscriptions import Kind, Subscriptions
+from mcp_kernel.server.tools import Hints, Tool
+
+F = TypeVar("F", bound=Callable[..., object])
+
+_THREADS: Final = 16  # for handlers that are no coroutines
+_LIST_TTL: Final = 60_000  # milliseconds that a client may keep a list without asking again
+_LISTS: Final = CACHEABLE - {"resources/read", "resources/list"}  # both may show what changes outside the server
+
+
+class Server:
+    """A set of tools, resources, prompts and completions, served in every revision over every transport.
+
+    Args:
+        name: The program's name, as clients show it in their logs.
+        version: The program's version.
+        title: The name that people read.
+        instructions: What a model should know before it uses the server.
+        website_url: Where people read more.
+        tool_errors: Exceptions of the domain whose text is meant for the model, treated as `ToolError`.
+        timeout: Seconds that a handler may run; None for no limit. Waiting for a person does not count.
+        max_output_bytes: The most that one result may have; 0 for no limit.
+        page_size: How many items one page of a list shows.
+        state_key: Signs `requestState`; from the environment variable MCP_STATE_KEY, or made at random, by default.
+            Several processes that serve the same clients need the same key.
+    """
+
+    def __init__(  # the options of a public constructor, all by name
+        self,
+        name: str,
+        version: str,
+        *,
+        title: str | None = None,
+        instructions: str | None = None,
+        website_url: str | None = None,
+        tool_errors: tuple[type[Exception], ...] = (),
+        timeout: float | None = 60.0,
+        max_output_bytes: int = 0,
+        page_size: int = 1000,
+        state_key: bytes | None = None,
+    ) -> None:
+        optional = {"title": title, "websiteUrl": website_url}
+        self.info: JsonObject = {"name": name, "version": version}
+        self.info.update({key: value for key, value in optional.items() if value is not None})
+        self.instructions = instructions
+        self.tool_errors = tool_errors
+        self.timeout = timeout
+        self.max_output_bytes = max_output_bytes
+        self.state_key = state_key or os.environb.get(b"MCP_STATE_KEY") or os.urandom(32)
+        self.subscriptions = Subscriptions()
+        self.tools: Registry[Tool] = Registry("tools", lambda: self.list_changed("tools"), page_size)
+        self.prompts: Registry[Prompt] = Registry("prompts", lambda: self.list_changed("prompts"), page_size)
+        self.resources = Resources(lambda: self.list_changed("resources"), page_size)
+        self.completions = Completions(self.prompts, self.resources)
+        self._threads: ThreadPoolExecutor | None = None
+        self._closers: list[Callable[[], Awaitable[None]]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    # --- declaring ---
+
+    def tool(  # the options of a public decorator, all by name
+        self,
+        name: str | None = None,
+        *,
+        title: str | None = None,
+        read_only: bool = False,
+        destructive: bool = True,
+        idempotent: bool = False,
+        open_world: bool = True,
+        timeout: float | None = None,
+        input_schema: Mapping[str, object] | None = None,
+    ) -> Callable[[F], F]:
+        """Declare a tool: its signature and docstring become the schema, its return type the output schema.
+
+        Args:
+            name: The function's name by default.
+            title: The name that people read.
+            read_only: It changes nothing.
+            destructive: It may undo or overwrite what is there.
+            idempotent: Calling it twice is calling it once.
+            open_world: It reaches beyond what the server owns.
+            timeout: Seconds, instead of the server's.
+            input_schema: Shown to clients untouched, instead of the one made from the signature.
+        """
+        hints = Hints(read_only=read_only, destructive=destructive, idempotent=idempotent, open_world=open_world)
+
+        def register(function: F) -> F:
+            tool = Tool(
+                name or _name_of(function),
+                function,
+                hints,
+                self._executor,
+                title=title,
+                timeout=timeout,
+                input_schema=input_schema,
+            )
+            self.tools.add(tool.name, tool)
+            return function
+
+        return register
+
+    def resource(
+        self, uri: str, *, name: str | None = None, title: str | None = None, mime_type: str | None = None
+    ) -> Callable[[F], F]:
+        """Declare a resource at a URI, or at every URI of an RFC 6570 template, whose variables are arguments."""
+
+        def register(function: F) -> F:
+            label = Label(name=name or _name_of(function), title=title, mime_type=mime_type)
+            if "{" in uri:
+                self.resources.templates.add(uri, Template(uri, function, label, self._executor))
+            else:
+                self.resources.fixed.add(uri, Resource(uri, function, label, self._executor))
+            return function
+
+        return register
+
+    def members(self, template: str) -> Callable[[F], F]:
+        """Declare how to enumerate a template, so that its members stand in `resources/list`.
+
+        The function returns a list of mappings from variable names to values.
+        """
+
+        def register(function: F) -> F:
+            found = self.resources.templates.get(template)
+            if found is None:
+                raise ValueError(f"No resource is declared at {template}")
+            found.members = Handler(function, self._executor)
+            return function
+
+        return register
+
+    def prompt(self, name: str | None = None, *, title: str | None = None) -> Callable[[F], F]:
+        """Declare a prompt: a function of strings that returns a text or a list of `Message`."""
+
+        def register(function: F) -> F:
+            prompt = Prompt(name or _name_of(function), function, self._executor, title)
+            self.prompts.add(prompt.name, prompt)
+            return function
+
+        return register
+
+    def complete(self, reference: str, argument: str) -> Callable[[F], F]:
+        """Declare completion for an argument of a prompt (by its name) or a variable of a template.
+
+        The function takes what was typed so far and returns the values that fit, the likeliest first; further
+        parameters are other arguments of the same prompt or template, by name, as far as they are filled in.
+        """
+
+        def register(function: F) -> F:
+            self.completions.add(reference, argument, function, self._executor)
+            return function
+
+        return register
+
+    def watcher(self, function: Callable[[Subscriptions], Awaitable[None]]) -> None:
+        """Declare a coroutine function that runs while somebody is subscribed to a resource.
+
+        It looks for changes made elsewhere and calls `changed`; the argument iterates over the subscribed URIs.
+        """
+        self.subscriptions.add_watcher(function)
+
+    def on_close(self, function: Callable[[], Awaitable[None]]) -> None:
+        """Declare what is to be done when serving ends."""
+        self._closers.append(function)
+
+    # --- changing ---
+
+    def changed(self, uri: str) -> None:
+        """Tell those who subscribed to a resource that it changed; may be called from any thread."""
+        self._on_loop(lambda: self.subscriptions.changed(uri))
+
+    def list_changed(self, kind: Kind) -> None:
+        """Tell the clients that a list changed; may be called from any thread."""
+        self._on_loop(lambda: self.subscriptions.list_changed(kind))
+
+    def _on_loop(self, work: Callable[[], None]) -> None:
+        if self._loop is None:
+            return  # nobody is connected yet
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            running = None
+        if running is self._loop:
+            work()
+        else:
+            self._loop.call_soon_threadsafe(work)
+
+    # --- what the exchanges ask for ---
+
+    def capabilities(self) -> JsonObject:
+        """The wire's `ServerCapabilities`, in the form of the latest revision."""
+        declared: JsonObject = {"logging": {}}
+        if len(self.tools):
+            declared["tools"] = {"listChanged": True}
+        if self.offers("resources"):
+            declared["resources"] = {"listChanged": True, "subscribe": True}
+        if len(self.prompts):
+            declared["prompts"] = {"listChanged": True}
+        if len(self.completions) or len(self.prompts):
+            declared["completions"] = {}
+        return declared
+
+    def offers(self, kind: Kind) -> bool:
+        """Tell whether there is anything of a kind."""
+        if kind == "resources":
+            return bool(len(self.resources.fixed) or len(self.resources.templates))
+        return bool(len(self.tools if kind == "tools" else self.prompts))
+
+    def cache_hints(self, method: str) -> tuple[int, str]:
+        """How long, in milliseconds, and by whom a result of this method may be kept (server/utilities/caching)."""
+        return (_LIST_TTL, "public") if method in _LISTS else (0, "private")
+
+    @property
+    def result_tail(self) -> bytes:
+        """The members that close every result of the modern era, as JSON: encoded once, sent with each call."""
+        if self._tail is None:
+            meta = to_bytes({SERVER_INFO: self.info})
+            self._tail = b'"resultType":"complete","_meta":%b' % meta
+        return self._tail
+
+    _tail: bytes | None = None
+
+    async def get_prompt(self, exchange: Exchange) -> JsonObject:
+        """Answer `prompts/get`."""
+        return await get_prompt(exchange, self.prompts)
+
+    # --- living ---
+
+    def attach(self) -> None:
+        """A transport starts to serve on the running event loop."""
+        self._loop = asyncio.get_running_loop()
+
+    async def close(self) -> None:
+        """Serving has ended: stop watching, close what the handlers opened."""
+        self.subscriptions.close()
+        for closer in self._closers:
+            await closer()
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._threads = None
+
+    def _executor(self) -> Executor:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="handler")
+        return self._threads
+
+
+def _name_of(function: Callable[..., object]) -> str:
+    return cast("str", getattr(function, "__name__", type(function).__name__))

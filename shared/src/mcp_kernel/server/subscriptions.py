@@ -1,0 +1,155 @@
+"""The change bus: who wants to hear of changes, in either era.
+
+Modern clients hold a listen stream open with a filter; legacy sessions hear of every list that changes and of the
+resources that they subscribed to. A watcher, which looks for changes made outside the server, runs only while
+somebody is subscribed to a resource.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
+
+from mcp_kernel.protocol.jsonrpc import JsonObject, Notification, RequestId, encode
+from mcp_kernel.protocol.modern import on_stream
+
+if TYPE_CHECKING:
+    from mcp_kernel.server.exchange import Exchange
+    from mcp_kernel.server.peer import Peer
+
+Kind: TypeAlias = Literal["tools", "resources", "prompts"]
+
+_LOG = logging.getLogger("mcp_kernel")
+_FILTERS: Final[dict[Kind, str]] = {
+    "tools": "toolsListChanged",
+    "resources": "resourcesListChanged",
+    "prompts": "promptsListChanged",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listener:
+    """A listen stream: what it asked for and was granted."""
+
+    peer: Peer
+    identifier: RequestId
+    kinds: frozenset[Kind]
+    uris: frozenset[str]
+
+    def send(self, method: str, params: JsonObject) -> None:
+        """Send a notification that is marked with the stream."""
+        self.peer.announce(encode(Notification(method, on_stream(params, self.identifier))))
+
+
+Watcher: TypeAlias = "Callable[[Subscriptions], Awaitable[None]]"
+
+
+class Subscriptions:
+    """Everybody who wants to hear of changes of one server."""
+
+    def __init__(self) -> None:
+        self._listeners: set[Listener] = set()
+        self._sessions: set[Peer] = set()
+        self._watchers: list[Watcher] = []
+        self._watching: list[asyncio.Task[None]] = []
+
+    @property
+    def uris(self) -> set[str]:
+        """The URIs that somebody is subscribed to now."""
+        found = {uri for peer in self._sessions for uri in peer.session.subscriptions}
+        return found.union(*(listener.uris for listener in self._listeners))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.uris)
+
+    def add_watcher(self, watcher: Watcher) -> None:
+        """Register a function that runs while somebody is subscribed to a resource."""
+        self._watchers.append(watcher)
+
+    # --- who listens ---
+
+    def join(self, peer: Peer) -> None:
+        """A legacy session is ready to be notified, or subscribed to something."""
+        self._sessions.add(peer)
+        self._refresh()
+
+    def leave(self, peer: Peer) -> None:
+        """A peer is gone, or its last subscription is."""
+        self._sessions.discard(peer)
+        self._refresh()
+
+    def refresh(self) -> None:
+        """What a session is subscribed to has changed."""
+        self._refresh()
+
+    async def listen(self, exchange: Exchange) -> JsonObject:
+        """Answer `subscriptions/listen`: acknowledge the filter, then hold the stream open until it is ended."""
+        server, identifier = exchange.peer.server, exchange.request.id
+        asked = cast("JsonObject", exchange.request.params["notifications"])
+        uris = asked.get("resourceSubscriptions")
+        wanted = cast("list[object]", uris) if isinstance(uris, list) else []
+        kinds: frozenset[Kind] = frozenset(
+            kind for kind, name in _FILTERS.items() if asked.get(name) is True and server.offers(kind)
+        )
+        granted = frozenset(uri for uri in wanted if isinstance(uri, str) and server.resources.has(uri))
+        listener = Listener(exchange.peer, identifier, kinds, granted)
+        honoured: JsonObject = {_FILTERS[kind]: True for kind in _FILTERS if kind in kinds}
+        if granted:
+            honoured["resourceSubscriptions"] = [uri for uri in wanted if uri in granted]
+        exchange.limit = None
+        acknowledged = on_stream({"notifications": honoured}, identifier)
+        exchange.notify("notifications/subscriptions/acknowledged", acknowledged)
+        self._listeners.add(listener)
+        self._refresh()
+        try:
+            await exchange.peer.closing.wait()
+        finally:
+            self._listeners.discard(listener)
+            self._refresh()
+        if exchange.peer.outlet.shared:
+            exchange.notify("notifications/cancelled", {"requestId": identifier, "reason": "The server is closing"})
+        return on_stream({}, identifier)
+
+    # --- what changed ---
+
+    def changed(self, uri: str) -> None:
+        """Tell those who subscribed to a resource that it changed."""
+        for peer in self._sessions:
+            if uri in peer.session.subscriptions:
+                peer.announce(encode(Notification("notifications/resources/updated", {"uri": uri})))
+        for listener in self._listeners:
+            if uri in listener.uris:
+                listener.send("notifications/resources/updated", {"uri": uri})
+
+    def list_changed(self, kind: Kind) -> None:
+        """Tell the clients that a list changed."""
+        method = f"notifications/{kind}/list_changed"
+        for peer in self._sessions:
+            peer.announce(encode(Notification(method, {})))
+        for listener in self._listeners:
+            if kind in listener.kinds:
+                listener.send(method, {})
+
+    # --- the watchers ---
+
+    def _refresh(self) -> None:
+        if self._watchers and self.uris:
+            if not self._watching:
+                self._watching = [asyncio.ensure_future(self._watch(watcher)) for watcher in self._watchers]
+        else:
+            self.close()
+
+    async def _watch(self, watcher: Watcher) -> None:
+        try:
+            await watcher(self)
+        except Exception:
+            _LOG.exception("Watching for changes has stopped; it starts again with the next subscription")
+
+    def close(self) -> None:
+        """Stop watching."""
+        for task in self._watching:
+            task.cancel()
+        self._watching = []

@@ -1,0 +1,99 @@
+"""Tools: what a model may call."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from mcp_kernel.errors import INVALID_PARAMS, ProtocolError
+from mcp_kernel.protocol.jsonrpc import JsonObject
+from mcp_kernel.server.complaints import nearest
+from mcp_kernel.server.handlers import Handler
+from mcp_kernel.server.registry import Registry
+from mcp_kernel.server.results import ToolOutput, ToolResult
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from mcp_kernel.server.exchange import Exchange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hints:
+    """What a tool says of itself; the defaults of the specification's `ToolAnnotations`, all four always sent."""
+
+    read_only: bool = False
+    destructive: bool = True
+    idempotent: bool = False
+    open_world: bool = True
+
+    def to_wire(self) -> JsonObject:
+        """The wire's `ToolAnnotations`; a tool that only reads destroys nothing and may be repeated."""
+        return {
+            "readOnlyHint": self.read_only,
+            "destructiveHint": self.destructive and not self.read_only,
+            "idempotentHint": self.idempotent or self.read_only,
+            "openWorldHint": self.open_world,
+        }
+
+
+class Tool:
+    """A function that a model may call, as it was registered."""
+
+    __slots__ = ("_description", "handler", "hints", "input_schema", "name", "output", "timeout", "title")
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., object],
+        hints: Hints,
+        threads: Callable[[], Executor],
+        *,
+        title: str | None = None,
+        timeout: float | None = None,
+        input_schema: Mapping[str, object] | None = None,
+    ) -> None:
+        self.name = name
+        self.title = title
+        self.hints = hints
+        self.timeout = timeout
+        self.handler = Handler(function, threads)
+        self.input_schema = self.handler.arguments.schema if input_schema is None else dict(input_schema)
+        returned = typing.get_type_hints(function, include_extras=True).get("return", object)
+        self.output = ToolOutput(returned, f"{function.__qualname__}, its result")
+
+    def describe(self) -> JsonObject:
+        """The wire's `Tool`."""
+        described: JsonObject = {"name": self.name}
+        if self.title is not None:
+            described["title"] = self.title
+        if self.handler.description:
+            described["description"] = self.handler.description
+        described["inputSchema"] = self.input_schema
+        if self.output.schema is not None:
+            described["outputSchema"] = self.output.schema
+        described["annotations"] = self.hints.to_wire()
+        return described
+
+    async def call(self, exchange: Exchange) -> ToolResult:
+        """Run the tool; raises `ToolError` for what the model should hear."""
+        if self.timeout is not None:
+            exchange.limit = self.timeout
+        arguments = cast("JsonObject", exchange.request.params.get("arguments") or {})
+        value = await self.handler.call(exchange, arguments)
+        if type(value) is ToolResult:
+            return value
+        return self.output.encode(value, exchange.peer.server.max_output_bytes)
+
+
+async def call_tool(exchange: Exchange, tools: Registry[Tool]) -> ToolResult:
+    """Answer `tools/call`; raises `ProtocolError` -32602 for an unknown tool (server/tools, "Error Handling")."""
+    name = cast("str", exchange.request.params["name"])
+    tool = tools.get(name)
+    if tool is None:
+        meant = nearest(name, tools.names)
+        hint = f". Did you mean {meant}?" if meant else ""
+        raise ProtocolError(INVALID_PARAMS, f"Unknown tool: {name}{hint}")
+    return await tool.call(exchange)

@@ -1,0 +1,29 @@
+"""The guard of stdio: the protocol gets descriptors of its own, and nobody else can write into its stream.
+
+After `take_stdio`, file descriptor 0 is the null device and file descriptor 1 is stderr, for Python, for C libraries
+and for child processes alike; a `print` lands in the host's log and not between two messages.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NamedTuple
+
+
+class Pair(NamedTuple):
+    """The descriptors of the protocol: where messages come from and where they go."""
+
+    incoming: int
+    outgoing: int
+
+
+def take_stdio() -> Pair:
+    """Move the protocol's stream out of reach; neither descriptor is inherited by child processes."""
+    sys.stdout.flush()
+    incoming, outgoing = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    return Pair(incoming, outgoing)

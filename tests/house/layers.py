@@ -1,0 +1,195 @@
+"""Who may import whom (the layers and the nevers of the architecture)."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from tests.house.source import Import, Module
+
+KERNEL: Final = "mcp_kernel"
+
+LAYERS: Final = {
+    "errors": 0,
+    "protocol": 1,
+    "server": 2,
+    "transports": 3,
+    "client": 3,
+    "auth": 3,
+    "operations": 3,
+    "toolkits": 4,
+    "testing": 4,
+    "cli": 4,
+    "": 5,  # the public face, `mcp_kernel/__init__.py`
+    "__main__": 5,
+}
+
+IMPURE: Final = frozenset(
+    (
+        "asyncio",
+        "logging",
+        "os",
+        "random",
+        "secrets",
+        "select",
+        "selectors",
+        "socket",
+        "subprocess",
+        "threading",
+        "time",
+    )
+)
+
+HOMES: Final = {
+    "pydantic": {"server.schema"},
+    "httpx": {"client.http", "auth.oauth", "auth.jwt"},
+    "uvicorn": {"cli"},
+}
+"""The only modules of the kernel that name these."""
+
+LATE: Final = {"uvicorn", "chromadb", "git"}
+"""What takes so long to import that only the function that needs it may."""
+
+FACES: Final = {f"{KERNEL}.toolkits", f"{KERNEL}.testing", f"{KERNEL}.cli"}
+"""What a server may name beside the names in `mcp_kernel.__all__`."""
+
+PORCH: Final = {"", "__init__", "__main__", "cli", "server"}
+"""The modules of a server that know MCP; every other one is its domain."""
+
+ERA: Final = re.compile(r"(^|_)(era|legacy|modern)($|_)", re.IGNORECASE)
+
+ERA_KEEPERS: Final = {
+    "protocol.legacy",
+    "protocol.modern",
+    "protocol.shapes",
+    "protocol.revisions",
+    "server.exchange",
+    "transports.http_legacy",
+    "transports.http_modern",
+    "client.negotiation",
+}
+"""Where code may branch on the era; elsewhere what differs is behind `Exchange`, or data."""
+
+
+def upward_imports(modules: Iterable[Module]) -> list[str]:
+    """Imports that do not point down to a lower layer, or stay in their own package."""
+    found: list[str] = []
+    for module in modules:
+        part = _part(module.name)
+        if part not in LAYERS:
+            found.append(f"{module.name} is of no layer")
+            continue
+        for imported in module.imports:
+            target = _target(imported)
+            if target is None or target == part:
+                continue
+            if LAYERS.get(target, 9) >= LAYERS[part] or {part, target} == {"client", "server"}:
+                found.append(f"{module.at(imported.line)} imports {imported.module}.{imported.name}")
+    return found
+
+
+def impurities(modules: Iterable[Module]) -> list[str]:
+    """Clocks, chance, waiting, I/O in the protocol, and third parties there but for the JSON codec."""
+    ours = {KERNEL, "pydantic_core", *sys.stdlib_module_names} - IMPURE
+    return [
+        f"{module.at(imported.line)} imports {imported.module}"
+        for module in modules
+        if _part(module.name) == "protocol"
+        for imported in module.imports
+        if imported.top not in ours
+    ]
+
+
+def strangers(modules: Iterable[Module]) -> list[str]:
+    """Third parties named outside their one home in the kernel."""
+    return [
+        f"{module.at(imported.line)} imports {imported.module}, which is for {', '.join(sorted(homes))}"
+        for module in modules
+        for imported in module.imports
+        if (homes := HOMES.get(imported.top)) and _inner(module.name) not in homes
+    ]
+
+
+def early_imports(modules: Iterable[Module]) -> list[str]:
+    """Heavy packages imported when a module is, and not inside the function that needs them."""
+    return [
+        f"{module.at(imported.line)} imports {imported.module} outside a function"
+        for module in modules
+        for imported in module.imports
+        if imported.top in LATE and not imported.in_function
+    ]
+
+
+def era_branches(modules: Iterable[Module]) -> list[str]:
+    """Conditions on the era outside the few modules that may know one."""
+    return [
+        f"{module.at(condition.lineno)} decides on {word}"
+        for module in modules
+        if _inner(module.name) not in ERA_KEEPERS and _part(module.name) != "testing"
+        for node in ast.walk(module.tree)
+        for condition in _conditions(node)
+        for part in ast.walk(condition)
+        if ERA.search(word := getattr(part, "attr", None) or getattr(part, "id", None) or "")
+    ]
+
+
+def private_doors(modules: Iterable[Module], public: Collection[str]) -> list[str]:
+    """Imports of a server that reach into the kernel or into another server."""
+    found: list[str] = []
+    for module in modules:
+        for imported in module.imports:
+            full = f"{imported.module}.{imported.name}"
+            if imported.top == KERNEL:
+                named = imported.module == KERNEL and (imported.name in public or not imported.name)
+                if named or any(f"{full}.".startswith(f"{face}.") for face in FACES):
+                    continue
+            elif not imported.top.startswith("mcp_server_") or imported.top == module.name.partition(".")[0]:
+                continue
+            found.append(f"{module.at(imported.line)} imports {full.removesuffix('.')}")
+    return found
+
+
+def knowing_domains(modules: Iterable[Module]) -> list[str]:
+    """Domain modules of a server that know the kernel."""
+    return [
+        f"{module.at(imported.line)} imports {imported.module}"
+        for module in modules
+        if _part(module.name) not in PORCH
+        for imported in module.imports
+        if imported.top == KERNEL
+    ]
+
+
+def _part(name: str) -> str:
+    """`mcp_kernel.protocol.jsonrpc` is a part of `protocol`."""
+    return [*name.split("."), ""][1]
+
+
+def _inner(name: str) -> str:
+    return name.partition(".")[2]
+
+
+def _target(imported: Import) -> str | None:
+    """The part of the kernel that is imported, `""` for its face; None for all else."""
+    if imported.top != KERNEL:
+        return None
+    part = _part(imported.module)
+    # `from mcp_kernel import protocol` names a part, any other name the face.
+    return imported.name if not part and imported.name in LAYERS else part
+
+
+def _conditions(node: ast.AST) -> list[ast.expr]:
+    match node:
+        case ast.If(test=test) | ast.IfExp(test=test) | ast.While(test=test):
+            return [test]
+        case ast.Match(subject=subject):
+            return [subject]
+        case ast.comprehension(ifs=ifs):
+            return ifs
+        case _:
+            return []
