@@ -16,6 +16,7 @@ KERNEL: Final = "mcp_kernel"
 
 LAYERS: Final = {
     "errors": 0,
+    "hosts": 0,  # how a host configures a server: text, and nothing of the protocol
     "protocol": 1,
     "server": 2,
     "transports": 3,
@@ -30,19 +31,7 @@ LAYERS: Final = {
 }
 
 IMPURE: Final = frozenset(
-    (
-        "asyncio",
-        "logging",
-        "os",
-        "random",
-        "secrets",
-        "select",
-        "selectors",
-        "socket",
-        "subprocess",
-        "threading",
-        "time",
-    )
+    ("asyncio", "logging", "os", "random", "secrets", "selectors", "socket", "subprocess", "threading", "time")
 )
 
 HOMES: Final = {
@@ -69,11 +58,16 @@ ERA_KEEPERS: Final = {
     "protocol.shapes",
     "protocol.revisions",
     "server.exchange",
+    "server.exchange_legacy",
+    "server.exchange_modern",
     "transports.http_legacy",
     "transports.http_modern",
     "client.negotiation",
 }
 """Where code may branch on the era; elsewhere what differs is behind `Exchange`, or data."""
+
+ERA_DOORS: Final = frozenset({"mcp_kernel.server.dispatch._open"})
+"""The one function elsewhere that tells which era a message is of, and makes its `Exchange`."""
 
 
 def upward_imports(modules: Iterable[Module]) -> list[str]:
@@ -127,15 +121,21 @@ def early_imports(modules: Iterable[Module]) -> list[str]:
 
 def era_branches(modules: Iterable[Module]) -> list[str]:
     """Conditions on the era outside the few modules that may know one."""
-    return [
-        f"{module.at(condition.lineno)} decides on {word}"
-        for module in modules
-        if _inner(module.name) not in ERA_KEEPERS and _part(module.name) != "testing"
-        for node in ast.walk(module.tree)
-        for condition in _conditions(node)
-        for part in ast.walk(condition)
-        if ERA.search(word := getattr(part, "attr", None) or getattr(part, "id", None) or "")
-    ]
+    found: list[str] = []
+    for module in modules:
+        if _inner(module.name) in ERA_KEEPERS or _part(module.name) == "testing":
+            continue
+        doors = [function for name, function in module.functions if name in ERA_DOORS]
+        allowed = {id(node) for door in doors for node in ast.walk(door)}
+        found += [
+            f"{module.at(condition.lineno)} decides on {word}"
+            for node in ast.walk(module.tree)
+            if id(node) not in allowed
+            for condition in _conditions(node)
+            for part in ast.walk(condition)
+            if ERA.search(word := getattr(part, "attr", None) or getattr(part, "id", None) or "")
+        ]
+    return found
 
 
 def private_doors(modules: Iterable[Module], public: Collection[str]) -> list[str]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
-from collections.abc import Sequence
-from typing import Final, NoReturn
+from typing import Final, NoReturn, cast
 
 from mcp_kernel.server.server import Server
 
@@ -53,6 +51,58 @@ class CommandLine(argparse.ArgumentParser):
         """End with one line."""
         self.exit(2, f"{self.prog}: {message}. Try {self.prog} --help.\n")
 
+    def spell_out(self, arguments: argparse.Namespace) -> list[str]:
+        """Write parsed arguments as a command line again: what a host must pass to get this very server.
+
+        Values whose `str` is absolute (paths are made so when they are parsed) work from any directory.
+        """
+        words: list[str] = []
+        for action in self._actions:
+            value = getattr(arguments, action.dest, None)
+            if action.dest == "print_config" or value is None or value == action.default:
+                continue
+            words += action.option_strings[-1:]
+            if value is not True:
+                words += [str(each) for each in cast("list[object]", value)] if isinstance(value, list) else [str(value)]
+        return words
+
+    def print_config(self, arguments: argparse.Namespace) -> None:
+        """Print the entry of the host that `--print-config` names."""
+        from mcp_kernel.hosts import configuration, file_name
+
+        sys.stderr.write(f"For {file_name(arguments.print_config)}:\n")
+        sys.stdout.write(configuration(arguments.print_config, self.prog, self.spell_out(arguments)) + "\n")
+
+    def serve(self, server: Server, arguments: argparse.Namespace, serves: str) -> None:
+        """Serve until the client is gone, then end the process.
+
+        `serves` says in a phrase what is served, for a person who starts the program in a terminal.
+        """
+        logging.basicConfig(
+            stream=sys.stderr,
+            level=str(arguments.log_level).upper(),
+            format="%(levelname)s %(name)s: %(message)s",
+        )
+        server.timeout = arguments.timeout
+        server.max_output_bytes = arguments.max_output_bytes
+        if is_terminal():
+            sys.stderr.write(self._greet(server, arguments, serves))
+        from mcp_kernel.transports import stdio
+
+        stdio.run(server)
+
+    def _greet(self, server: Server, arguments: argparse.Namespace, serves: str) -> str:
+        from mcp_kernel.hosts import configuration, file_name
+
+        host = "claude-desktop"
+        return (
+            f"{self.prog} {server.info['version']}, serving {serves}.\n"
+            "It speaks the Model Context Protocol on stdin and stdout: a host such as Claude Desktop starts it.\n"
+            f"To add it there, merge this into {file_name(host)} (other hosts: --print-config HOST):\n\n"
+            f"{configuration(host, self.prog, self.spell_out(arguments))}\n\n"
+            "Waiting for messages; Ctrl-C ends it.\n"
+        )
+
 
 def positive(text: str) -> float:
     """Read a number of seconds."""
@@ -77,53 +127,17 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def run(server: Server, arguments: argparse.Namespace | None = None, *, serves: str = "") -> None:
-    """Serve until the client is gone, then end the process.
-
-    Without `arguments` the options of every server are read from `sys.argv`. `serves` says in a phrase what is
-    served, for a person who starts the program in a terminal.
-    """
-    if arguments is None:
-        name, version = str(server.info["name"]), str(server.info["version"])
-        arguments = CommandLine(name, version, server.instructions or "").parse_args()
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=str(arguments.log_level).upper(),
-        format="%(levelname)s %(name)s: %(message)s",
-    )
-    server.timeout = arguments.timeout
-    server.max_output_bytes = arguments.max_output_bytes
-    if is_terminal():
-        sys.stderr.write(greeting(server, serves))
-    from mcp_kernel.transports import stdio
-
-    stdio.run(server)
-
-
 def is_terminal() -> bool:
     """Tell whether a person started the program, and not a host."""
     return sys.stdin is not None and sys.stdin.isatty()  # pyright: ignore[reportUnnecessaryComparison]  # None under pythonw
 
 
-def print_config(program: str, host: str, arguments: Sequence[str]) -> None:
-    """Print the entry of a host's configuration for this program with these arguments."""
-    from mcp_kernel.hosts import configuration, file_name
-
-    sys.stderr.write(f"For {file_name(host)}:\n")
-    sys.stdout.write(configuration(host, program, arguments) + os.linesep)
-
-
-def greeting(server: Server, serves: str) -> str:
-    """What a person reads who starts a server in a terminal, where a host should."""
-    from mcp_kernel.hosts import configuration, file_name
-
+def run(server: Server) -> None:
+    """Serve a server that has no options of its own, with those of every server read from `sys.argv`."""
     name, version = str(server.info["name"]), str(server.info["version"])
-    what = f", serving {serves}" if serves else ""
-    host = "claude-desktop"
-    entry = configuration(host, name, sys.argv[1:])
-    return (
-        f"{name} {version}{what}.\n"
-        "It speaks the Model Context Protocol on stdin and stdout: a host such as Claude Desktop starts it.\n"
-        f"To add it there, merge this into {file_name(host)} (other hosts: --print-config HOST):\n\n{entry}\n\n"
-        "Waiting for messages; Ctrl-C ends it.\n"
-    )
+    line = CommandLine(name, version, server.instructions or "A Model Context Protocol server.")
+    arguments = line.parse_args()
+    if arguments.print_config:
+        line.print_config(arguments)
+    else:
+        line.serve(server, arguments, f"{len(server.tools)} tools")

@@ -65,7 +65,9 @@ class Database:
         def job(reader: Reader) -> QueryResult:
             cursor = reader.execute(sql, params)
             if cursor.description is None:
-                raise Refusal("The SQL holds no statement that gives rows. Send one SELECT, WITH, VALUES, EXPLAIN or PRAGMA.")
+                raise Refusal(
+                    "The SQL holds no statement that gives rows. Send one SELECT, WITH, VALUES, EXPLAIN or PRAGMA."
+                )
             assert reader.leash is not None
             result = collect(cursor, limit, self.policy, reader.leash.began)
             return catalog.note_masks(result, reader)
@@ -125,7 +127,10 @@ class Database:
                 return []
             return unmatched(reader.scope, catalog.list_columns(reader), self.policy)
 
-        return [f"Nothing in {self.path} is named {name}: check --deny-table and --mask-column." for name in await self._read(job)]
+        return [
+            f"Nothing in {self.path} is named {name}: check --deny-table and --mask-column."
+            for name in await self._read(job)
+        ]
 
     async def changes(self) -> AsyncIterator[None]:
         """Yield once for every change that anybody commits to the file, or when it is replaced, from now on."""
@@ -146,7 +151,9 @@ class Database:
     async def _use(self, job: Callable[[Reader], T], leash: Leash) -> T:
         """Run a job in a transaction on a connection of its own."""
         if self._busy >= MOST_AT_ONCE:
-            raise Refusal(f"{MOST_AT_ONCE} queries are running on this database, as many as may. Try again in a moment.")
+            raise Refusal(
+                f"{MOST_AT_ONCE} queries are running on this database, as many as may. Try again in a moment."
+            )
         self._busy += 1
         line = None
         try:

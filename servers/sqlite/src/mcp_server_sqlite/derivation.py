@@ -34,7 +34,9 @@ def derive(
     try:
         raw.set_authorizer(_allow_making)
         raw.execute(table_sql)
-        (table,) = next(raw.execute("SELECT name FROM sqlite_schema WHERE type='table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"))
+        (table,) = next(
+            raw.execute("SELECT name FROM sqlite_schema WHERE type='table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'")
+        )
         for sql in index_sqls:
             raw.execute(sql)
         for place in generated:
@@ -66,7 +68,8 @@ def _allow_making(action: int, one: str | None, two: str | None, _schema: str | 
 def _trace(raw: sqlite3.Connection, table: str, columns: list[str]) -> dict[str, set[str]]:
     """Give, for every index, the plain columns whose UPDATE would have to rewrite it."""
     roots = {
-        int(root): str(name) for name, root in raw.execute("SELECT name, rootpage FROM sqlite_schema WHERE type='index'")
+        int(root): str(name)
+        for name, root in raw.execute("SELECT name, rootpage FROM sqlite_schema WHERE type='index'")
     }
     sources: dict[str, set[str]] = {name: set() for name in roots.values()}
     for column in columns:

@@ -14,19 +14,56 @@ from urllib.parse import quote as quote_url
 from .values import read_text
 
 READ_PRAGMAS = frozenset(
-    """analysis_limit application_id auto_vacuum automatic_index busy_timeout cache_size cell_size_check
-    collation_list compile_options data_version database_list defer_foreign_keys encoding foreign_keys
-    freelist_count function_list hard_heap_limit journal_mode journal_size_limit legacy_alter_table locking_mode
-    max_page_count mmap_size module_list page_count page_size pragma_list query_only read_uncommitted
-    recursive_triggers reverse_unordered_selects schema_version secure_delete soft_heap_limit synchronous temp_store
-    threads trusted_schema user_version wal_autocheckpoint writable_schema""".split()
+    [
+        "analysis_limit",
+        "application_id",
+        "auto_vacuum",
+        "automatic_index",
+        "busy_timeout",
+        "cache_size",
+        "cell_size_check",
+        "collation_list",
+        "compile_options",
+        "data_version",
+        "database_list",
+        "defer_foreign_keys",
+        "encoding",
+        "foreign_keys",
+        "freelist_count",
+        "function_list",
+        "hard_heap_limit",
+        "journal_mode",
+        "journal_size_limit",
+        "legacy_alter_table",
+        "locking_mode",
+        "max_page_count",
+        "mmap_size",
+        "module_list",
+        "page_count",
+        "page_size",
+        "pragma_list",
+        "query_only",
+        "read_uncommitted",
+        "recursive_triggers",
+        "reverse_unordered_selects",
+        "schema_version",
+        "secure_delete",
+        "soft_heap_limit",
+        "synchronous",
+        "temp_store",
+        "threads",
+        "trusted_schema",
+        "user_version",
+        "wal_autocheckpoint",
+        "writable_schema",
+    ]
 )
 SCHEMA_PRAGMAS = frozenset(
-    "table_info table_xinfo table_list index_list index_info index_xinfo foreign_key_list".split()
+    ["table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo", "foreign_key_list"]
 )
-CHECK_PRAGMAS = frozenset("integrity_check quick_check foreign_key_check".split())
+CHECK_PRAGMAS = frozenset(["integrity_check", "quick_check", "foreign_key_check"])
 SEARCH_FUNCTIONS = frozenset(
-    "bm25 highlight snippet match matchinfo offsets fts5_get_locale rtreenode rtreedepth".split()
+    ["bm25", "highlight", "snippet", "match", "matchinfo", "offsets", "fts5_get_locale", "rtreenode", "rtreedepth"]
 )
 PLAIN_MODULES = ("json_each", "json_tree")
 RAW_MODULES = ("dbstat", "sqlite_stmt", "sqlite_dbpage", "bytecode", "tables_used")
@@ -96,9 +133,7 @@ class Guard:
         self.refused.clear()
         self.masked.clear()
 
-    def __call__(
-        self, action: int, one: str | None, two: str | None, schema: str | None, source: str | None
-    ) -> int:
+    def __call__(self, action: int, one: str | None, two: str | None, schema: str | None, source: str | None) -> int:
         if self.trusted:
             return sqlite3.SQLITE_OK
         if source is not None and self.gate is not None and self.gate.hides(source):
@@ -171,7 +206,8 @@ def connect(path: Path, immutable: bool, leash: Callable[[], Leash | None]) -> t
 
 def fence(raw: sqlite3.Connection, leash: Callable[[], Leash | None]) -> None:
     """Set the limits that hold for reading and for writing connections alike."""
-    raw.enable_load_extension(False)
+    if hasattr(raw, "enable_load_extension"):  # a Python built without it cannot load any
+        raw.enable_load_extension(False)
     for limit, value in LIMITS:
         raw.setlimit(limit, value)
     raw.execute("PRAGMA cell_size_check=1")
@@ -217,9 +253,7 @@ def touch_modules(raw: sqlite3.Connection) -> None:
     that would be a hole; a table that is connected already asks for nothing.
     """
     pragmas = tuple(f"pragma_{name}" for name in sorted(READ_PRAGMAS | SCHEMA_PRAGMAS | CHECK_PRAGMAS))
-    own = tuple(
-        name for (name,) in raw.execute("SELECT name FROM sqlite_schema WHERE type='table' AND rootpage=0")
-    )
+    own = tuple(name for (name,) in raw.execute("SELECT name FROM sqlite_schema WHERE type='table' AND rootpage=0"))
     for name in (*PLAIN_MODULES, *RAW_MODULES, *pragmas, *own):
         try:
             raw.execute(f'EXPLAIN SELECT 1 FROM "{str(name).replace(chr(34), chr(34) * 2)}"').close()

@@ -14,7 +14,7 @@ from .policy import fold, quote
 from .scope import SCHEMA_TABLES, Entry, Scope
 from .values import read_text
 
-_MODULES = frozenset("fts3 fts4 fts5 fts5vocab fts4aux rtree rtree_i32 geopoly".split())
+_MODULES = frozenset(["fts3", "fts4", "fts5", "fts5vocab", "fts4aux", "rtree", "rtree_i32", "geopoly"])
 _ANSWERING = SCHEMA_TABLES | {f"pragma_{name}" for name in SCHEMA_PRAGMAS} | {"json_each", "json_tree"}
 MIXED = (
     "Refused: with tables withheld, sqlite_schema and the schema PRAGMAs can be read only in a statement of their own, "
@@ -48,7 +48,9 @@ class _MirrorGuard:
 class Mirror:
     """The served part of one version of the schema. It holds no row of the file, so its program needs no check."""
 
-    def __init__(self, raw: sqlite3.Connection, scope: Scope, functions: frozenset[str], pull: Callable[[], int]) -> None:
+    def __init__(
+        self, raw: sqlite3.Connection, scope: Scope, functions: frozenset[str], pull: Callable[[], int]
+    ) -> None:
         self.hidden = scope.denied
         self.raw = sqlite3.connect(":memory:", isolation_level=None, cached_statements=0)
         self.raw.text_factory = read_text

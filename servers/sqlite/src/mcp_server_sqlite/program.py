@@ -13,29 +13,157 @@ from .scope import Root, Scope
 
 # Instructions whose operands are registers, constants, jumps and ephemeral cursors: they reach no b-tree of the file.
 HARMLESS = frozenset(
-    """Init Goto Gosub Return InitCoroutine EndCoroutine Yield Halt HaltIfNull Integer Int64 Real String String8 Null
-    SoftNull Blob Variable Move Copy SCopy IntCopy ResultRow Concat Add Subtract Multiply Divide Remainder CollSeq
-    BitAnd BitOr ShiftLeft ShiftRight BitNot AddImm MustBeInt RealAffinity Cast Affinity Permutation Compare Jump And
-    Or Not IsTrue Once If IfNot IsNull NotNull ZeroOrNull Eq Ne Lt Le Gt Ge ElseEq MakeRecord ReadCookie Function
-    PureFunc AggStep AggStep1 AggInverse AggValue AggFinal IfPos OffsetLimit IfNotZero DecrJumpZero RowSetAdd
-    RowSetRead RowSetTest Trace Noop Explain Abortable Expire TableLock BeginSubrtn FilterAdd Filter ClrSubtype
-    GetSubtype SetSubtype SeekScan ReleaseReg MemMax Sequence SequenceTest Pagecount MaxPgcnt
-    OpenEphemeral OpenAutoindex OpenDup OpenPseudo SorterOpen SorterInsert SorterSort Sort SorterNext SorterData
-    SorterCompare ResetSorter Insert IdxInsert Delete NewRowid VFilter VColumn VNext VInitIn""".split()
+    [
+        "Init",
+        "Goto",
+        "Gosub",
+        "Return",
+        "InitCoroutine",
+        "EndCoroutine",
+        "Yield",
+        "Halt",
+        "HaltIfNull",
+        "Integer",
+        "Int64",
+        "Real",
+        "String",
+        "String8",
+        "Null",
+        "SoftNull",
+        "Blob",
+        "Variable",
+        "Move",
+        "Copy",
+        "SCopy",
+        "IntCopy",
+        "ResultRow",
+        "Concat",
+        "Add",
+        "Subtract",
+        "Multiply",
+        "Divide",
+        "Remainder",
+        "CollSeq",
+        "BitAnd",
+        "BitOr",
+        "ShiftLeft",
+        "ShiftRight",
+        "BitNot",
+        "AddImm",
+        "MustBeInt",
+        "RealAffinity",
+        "Cast",
+        "Affinity",
+        "Permutation",
+        "Compare",
+        "Jump",
+        "And",
+        "Or",
+        "Not",
+        "IsTrue",
+        "Once",
+        "If",
+        "IfNot",
+        "IsNull",
+        "NotNull",
+        "ZeroOrNull",
+        "Eq",
+        "Ne",
+        "Lt",
+        "Le",
+        "Gt",
+        "Ge",
+        "ElseEq",
+        "MakeRecord",
+        "ReadCookie",
+        "Function",
+        "PureFunc",
+        "AggStep",
+        "AggStep1",
+        "AggInverse",
+        "AggValue",
+        "AggFinal",
+        "IfPos",
+        "OffsetLimit",
+        "IfNotZero",
+        "DecrJumpZero",
+        "RowSetAdd",
+        "RowSetRead",
+        "RowSetTest",
+        "Trace",
+        "Noop",
+        "Explain",
+        "Abortable",
+        "Expire",
+        "TableLock",
+        "BeginSubrtn",
+        "FilterAdd",
+        "Filter",
+        "ClrSubtype",
+        "GetSubtype",
+        "SetSubtype",
+        "SeekScan",
+        "ReleaseReg",
+        "MemMax",
+        "Sequence",
+        "SequenceTest",
+        "Pagecount",
+        "MaxPgcnt",
+        "OpenEphemeral",
+        "OpenAutoindex",
+        "OpenDup",
+        "OpenPseudo",
+        "SorterOpen",
+        "SorterInsert",
+        "SorterSort",
+        "Sort",
+        "SorterNext",
+        "SorterData",
+        "SorterCompare",
+        "ResetSorter",
+        "Insert",
+        "IdxInsert",
+        "Delete",
+        "NewRowid",
+        "VFilter",
+        "VColumn",
+        "VNext",
+        "VInitIn",
+    ]
 )
 # Instructions on a cursor that move it or tell where it stands, without a look at a field.
 MOVING = frozenset(
-    """Rewind Last Next Prev Close NullRow ColumnsUsed Count DeferredSeek FinishSeek IfNullRow IfNotOpen SeekHit
-    CursorLock CursorUnlock CursorHint IfSmaller IfSizeBetween IfEmpty SeekEnd""".split()
+    [
+        "Rewind",
+        "Last",
+        "Next",
+        "Prev",
+        "Close",
+        "NullRow",
+        "ColumnsUsed",
+        "Count",
+        "DeferredSeek",
+        "FinishSeek",
+        "IfNullRow",
+        "IfNotOpen",
+        "SeekHit",
+        "CursorLock",
+        "CursorUnlock",
+        "CursorHint",
+        "IfSmaller",
+        "IfSizeBetween",
+        "IfEmpty",
+        "SeekEnd",
+    ]
 )
-BY_ROWID = frozenset("Rowid IdxRowid SeekRowid NotExists".split())
-BY_FIELDS = frozenset("SeekLT SeekLE SeekGE SeekGT IdxLT IdxLE IdxGE IdxGT".split())
-BY_RECORD = frozenset("Found NotFound NoConflict IfNoHope".split())
+BY_ROWID = frozenset(["Rowid", "IdxRowid", "SeekRowid", "NotExists"])
+BY_FIELDS = frozenset(["SeekLT", "SeekLE", "SeekGE", "SeekGT", "IdxLT", "IdxLE", "IdxGE", "IdxGT"])
+BY_RECORD = frozenset(["Found", "NotFound", "NoConflict", "IfNoHope"])
 OPENING = frozenset(("OpenRead", "ReopenIdx"))
 _ROOT_IN_REGISTER = 0x10
 
 
-class Breach(Exception):  # noqa: N818  caught where the refusal is written
+class Breach(Exception):
     """A program that reaches what is withheld: 'table', 'column', or 'unknown' where it cannot be judged."""
 
     def __init__(self, kind: str) -> None:
@@ -98,9 +226,9 @@ def _judge(instruction: Instruction, cursors: dict[int, list[Root]]) -> None:
         touched = _count_fields(p4) - {-1} or None  # no number: the whole record, ready made
     elif name == "RowData":
         touched = None  # the whole record
-    elif name in MOVING or name in OPENING or name == "VOpen" or name in HARMLESS:
-        return
-    elif name == "Transaction" and p2 == 0:
+    elif (
+        name in MOVING or name in OPENING or name == "VOpen" or name in HARMLESS or (name == "Transaction" and p2 == 0)
+    ):
         return
     elif name == "JournalMode" and int(str(p3)) < 0:
         return  # asks for the mode, sets none

@@ -2,11 +2,11 @@
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .fences import Guard, Leash, connect, touch_modules
+from .fences import Leash, connect, touch_modules
 from .mirror import MIXED, Mirror
 from .policy import Policy, quote
 from .program import Breach, Instruction, check
@@ -21,7 +21,7 @@ from .refusals import (
     primary_code,
 )
 from .scope import Scope, survey
-from .values import Names, Params, bind
+from .values import Bound, Names, Params, bind
 
 COLUMN_REFUSED = (
     "Refused: the statement would compare, sort or compute with a masked column inside a join (USING, NATURAL), a "
@@ -53,7 +53,7 @@ class Reader:
         self.raw.close()
 
     @contextmanager
-    def transaction(self, leash: Leash) -> Iterator[None]:
+    def transaction(self, leash: Leash) -> Generator[None]:
         """Hold one snapshot for a whole call, so that the program that was checked is the one that runs.
 
         Whatever fails inside leaves as a Refusal, and the connection is as before.
@@ -102,7 +102,7 @@ class Reader:
             self.raw.set_authorizer(self.guard)
 
     @contextmanager
-    def _trusted(self) -> Iterator[None]:
+    def _trusted(self) -> Generator[None]:
         self.guard.trusted = True
         try:
             yield
@@ -145,7 +145,10 @@ class Reader:
 
     def execute(self, sql: str, params: Params | None) -> sqlite3.Cursor:
         """Run a caller's statement as far as its first row; inside `transaction`."""
-        values = bind(params)
+        return self.run(sql, bind(params))
+
+    def run(self, sql: str, values: Bound) -> sqlite3.Cursor:
+        """Do the same with values that are bound already."""
         if self.scope is None:
             return self._step(self.raw, sql, values)
         try:
@@ -163,7 +166,7 @@ class Reader:
                 raise Refusal(MIXED) from None
             raise
 
-    def _step(self, raw: sqlite3.Connection, sql: str, values: list[object] | Names) -> sqlite3.Cursor:
+    def _step(self, raw: sqlite3.Connection, sql: str, values: Bound) -> sqlite3.Cursor:
         if isinstance(values, Names):
             values.asked.clear()
         cursor = raw.execute(sql, values)
@@ -171,7 +174,7 @@ class Reader:
             values.check_surplus()
         return cursor
 
-    def _admit(self, sql: str, values: list[object] | Names) -> str:
+    def _admit(self, sql: str, values: Bound) -> str:
         """Check the program and give back the text to run.
 
         That text is the checked one, or EXPLAIN in front of it. The pattern only chooses the route: a text that it
@@ -184,11 +187,11 @@ class Reader:
         self._check(sql, values)
         return prefix + sql
 
-    def _check(self, sql: str, values: list[object] | Names) -> None:
+    def _check(self, sql: str, values: Bound) -> None:
         assert self.scope is not None
         check(self.explain_program(sql, values), self.scope, self._locate_virtual)
 
-    def explain_program(self, sql: str, values: list[object] | Names) -> list[Instruction]:
+    def explain_program(self, sql: str, values: Bound) -> list[Instruction]:
         """Compile a statement and give its instructions; with the values, since they can change the plan."""
         return self.raw.execute("EXPLAIN " + sql, values).fetchall()
 

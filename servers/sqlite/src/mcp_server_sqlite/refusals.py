@@ -19,7 +19,7 @@ NOT_SERVED = (
 )
 
 
-class Refusal(Exception):  # noqa: N818  it is an answer to the caller, not a fault of the program
+class Refusal(Exception):
     """An answer that says no: what is wrong and what to do next, written for a language model to read.
 
     Its text never holds a file's content, nor the name of a table that is denied.

@@ -97,9 +97,7 @@ def survey(raw: sqlite3.Connection, policy: Policy, version: int) -> Scope:
     """Read the schema and lay the policy over it. The guard must trust the caller meanwhile."""
     entries = [
         Entry(str(kind), str(name), str(table), int(root or 0), None if sql is None else str(sql))
-        for kind, name, table, root, sql in raw.execute(
-            "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema"
-        )
+        for kind, name, table, root, sql in raw.execute("SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema")
     ]
     kinds = {
         fold(name): str(kind)
@@ -135,9 +133,7 @@ def _deny_copies(raw: sqlite3.Connection, scope: Scope) -> None:
                 if scope.mentions(entry.sql) or _holds_masked(scope, entry, columns):
                     scope.denied.add(name)
         for owner in scope.virtual & scope.denied:
-            scope.denied |= {
-                fold(entry.name) for entry in scope.entries if fold(entry.name).startswith(f"{owner}_")
-            }
+            scope.denied |= {fold(entry.name) for entry in scope.entries if fold(entry.name).startswith(f"{owner}_")}
         if len(scope.denied) == before:
             return
 
@@ -186,7 +182,9 @@ class _Masks:
         self.raw = raw
         rows = _describe_columns(raw, table.name)
         names = [fold(str(row[1])) for row in rows]
-        masked = {names.index(column) for holder, column in scope.masked if holder == fold(table.name) and column in names}
+        masked = {
+            names.index(column) for holder, column in scope.masked if holder == fold(table.name) and column in names
+        }
         generated = {place for place, row in enumerate(rows) if row[6] in (2, 3)}
         indexes = [entry for entry in scope.entries if entry.kind == "index" and fold(entry.table) == fold(table.name)]
         found: Derivation = derive(table.sql, [entry.sql for entry in indexes if entry.sql], masked, generated, names)

@@ -23,8 +23,8 @@ from typing import TypeAlias
 
 from .refusals import Refusal
 
-Cell: TypeAlias = None | int | float | str | dict[str, str | int]
-Value: TypeAlias = None | int | float | str | bytes
+Cell: TypeAlias = int | float | str | dict[str, str | int] | None
+Value: TypeAlias = int | float | str | bytes | None
 Params: TypeAlias = Sequence[object] | Mapping[str, object]
 
 SAFE_INTEGER = 2**53 - 1
@@ -139,13 +139,26 @@ class Names(dict[str, Value]):
             raise Refusal(f"params has names that the SQL does not use: {listed}. Remove them, or use them as :name.")
 
 
-def bind(params: Params | None) -> list[Value] | Names:
+class Nulls(Names):
+    """Gives NULL for whatever name a statement asks for: enough to plan a statement, never to run one."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+
+    def __getitem__(self, name: str) -> Value:
+        return None
+
+
+Bound: TypeAlias = list[Value] | Names
+
+
+def bind(params: Params | None) -> Bound:
     """Turn the caller's parameters into what the module binds: a list by position, Names by name."""
     if params is None:
         return []
     if isinstance(params, Mapping):
         values = {key.lstrip(":@$"): decode(value, f"params[{key!r}]") for key, value in params.items()}
-        return Names(values) if values else []
+        return Names(values)
     if isinstance(params, str | bytes):
         raise Refusal("params must be a list (for ?) or an object (for :name).")
     return [decode(value, f"params[{place}]") for place, value in enumerate(params)]

@@ -1,0 +1,108 @@
+"""The plan of a statement as a tree, with warnings for what will be slow."""
+
+import re
+import sqlite3
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from .policy import quote
+from .program import Instruction
+from .reader import Reader
+from .refusals import Refusal
+from .values import Bound, Nulls, Params, bind
+
+BIG = 1_000  # rows; scanning fewer is faster than any index
+
+
+@dataclass(slots=True)
+class PlanNode:
+    """One step, in the engine's words, and the steps inside it."""
+
+    detail: str
+    children: list["PlanNode"] = field(default_factory=list["PlanNode"])
+
+
+@dataclass(slots=True)
+class Plan:
+    """The steps in the order in which the engine takes them, and what in them will be slow."""
+
+    nodes: list[PlanNode]
+    warnings: list[str]
+
+
+def explain(reader: Reader, sql: str, params: Params | None) -> Plan:
+    """Ask the engine for its plan; the statement itself is not run. Parameters may be left out."""
+    values = _choose_values(reader, sql, params)
+    cursor = reader.run("EXPLAIN QUERY PLAN " + sql, values)
+    if cursor.description is None or len(cursor.description) != 4:
+        raise Refusal("Give the statement alone, without EXPLAIN in front.")
+    rows = cursor.fetchall()
+    nodes: dict[int, PlanNode] = {}
+    tops: list[PlanNode] = []
+    for number, parent, _, detail in rows:
+        node = nodes[number] = PlanNode(str(detail))
+        (nodes[parent].children if parent in nodes else tops).append(node)
+    program = reader.explain_program(sql, values)
+    warnings = _warn_of_scans(reader, program)
+    warnings += [
+        f"{detail}: rows are collected and sorted before the first one comes; an index in that order avoids it."
+        for _, _, _, detail in rows
+        if "TEMP B-TREE FOR" in str(detail)
+    ]
+    return Plan(tops, list(dict.fromkeys(warnings)))
+
+
+def _choose_values(reader: Reader, sql: str, params: Params | None) -> Bound:
+    """Give the values to plan with: the caller's, or NULL for each placeholder when none were given."""
+    values = bind(params)
+    if params is not None:
+        return values
+    try:
+        reader.run("EXPLAIN QUERY PLAN " + sql, values)
+    except sqlite3.ProgrammingError as error:
+        wanted = re.search(r"uses (\d+)", str(error))  # the module's only word on how many a statement has
+        if wanted is None:
+            raise
+        count = int(wanted[1])
+    else:
+        return values
+    with suppress(sqlite3.ProgrammingError):
+        reader.run("EXPLAIN QUERY PLAN " + sql, Nulls())
+        return Nulls()
+    return [None] * count
+
+
+def _warn_of_scans(reader: Reader, program: list[Instruction]) -> list[str]:
+    """Warn of every full scan of a big table.
+
+    A step's words name only an alias. But a step's number is its address in the program, and what follows it there
+    rewinds the cursor that is scanned; the cursor was opened on a root page, and that is the table.
+    """
+    roots = {
+        int(str(root)): (str(table), str(kind))
+        for table, kind, root in reader.ask_schema(
+            "SELECT tbl_name, type, rootpage FROM sqlite_schema WHERE rootpage>0"
+        )
+    }
+    if reader.scope is not None:
+        roots = {entry.root: (entry.table, entry.kind) for entry in reader.scope.entries if entry.root}
+    cursors = {str(row[2]): int(str(row[3])) for row in program if row[1] in ("OpenRead", "ReopenIdx")}
+    warnings: list[str] = []
+    scanning: str | None = None
+    for _, opcode, cursor, _, _, p4, *_ in program:
+        if opcode == "Explain":
+            scanning = str(p4) if str(p4).startswith("SCAN") else None
+        elif opcode in ("Rewind", "Last") and scanning is not None and cursors.get(str(cursor)) in roots:
+            table, kind = roots[cursors[str(cursor)]]
+            scanning = None
+            if table.startswith("sqlite_") or not _is_big(reader, table):
+                continue
+            how = "Reads every entry of an index of" if kind == "index" else "Reads every row of"
+            warnings.append(f"{how} {table}, which has more than {BIG} rows. A WHERE on an indexed column avoids it.")
+    return warnings
+
+
+def _is_big(reader: Reader, table: str) -> bool:
+    inner = f"SELECT 1 FROM {quote(table)} LIMIT {BIG + 1}"
+    (count,) = reader.execute(f"SELECT count(*) FROM ({inner})", None).fetchone()
+    return int(count) > BIG
