@@ -95,9 +95,7 @@ def whole_messages() -> list[tuple[Path, Sender, str | None]]:
 
 @needs_schemas
 @pytest.mark.parametrize(("path", "sender", "answers"), whole_messages() or [(SPEC, "", "")])
-def test_an_official_message_is_one_for_the_models_too(
-    path: Path, sender: Sender, answers: str | None
-) -> None:
+def test_an_official_message_is_one_for_the_models_too(path: Path, sender: Sender, answers: str | None) -> None:
     validate(path.read_bytes(), revision=MODERN, sender=sender, answers=answers)
 
 

@@ -6,7 +6,7 @@ import json
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast, get_args
 
-from mcp_types import InputRequiredResult, methods
+from mcp_types import methods
 from mcp_types.jsonrpc import ErrorData, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 from mcp_types.version import KNOWN_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 from pydantic import TypeAdapter, ValidationError
@@ -121,8 +121,6 @@ def _judge_result(message: Json, revision: str, sender: Sender, answers: str | N
     arms = cast("tuple[type, ...]", get_args(models) or (models,))
     arms = tuple(arm for arm in arms if (arm.__name__ == "InputRequiredResult") == asks)
     found += [reason for arm in arms for reason in _misfits(arm, result)]
-    if asks:
-        found += _misfits(InputRequiredResult, result)
     if schemas.why_no_schemas(revision) is None:
         asker: Sender = "client" if sender == "server" else "server"
         request = schemas.definition_of(revision, asker, "Request", answers) or ""

@@ -85,22 +85,22 @@ def _name_type(kinds: set[str]) -> str:
 def _say_rows(limit: int, policy: Policy) -> str:
     if limit < policy.max_rows:
         return (
-            f"Cut after {limit} rows, the limit of this call. There are more: raise limit (up to {policy.max_rows}), or go "
-            f"on with ORDER BY ... LIMIT {limit} OFFSET {limit} in the SQL."
+            f"Cut after {limit} rows, the limit of this call. There are more: raise limit (at most {policy.max_rows}) or "
+            f"go on with ORDER BY ... LIMIT {limit} OFFSET {limit} in the SQL."
         )
     return (
-        f"Cut after {policy.max_rows} rows, the most this server returns. There are more: go on with ORDER BY ... LIMIT "
-        f"{policy.max_rows} OFFSET {policy.max_rows} in the SQL, or narrow it by WHERE or GROUP BY."
+        f"Cut after {policy.max_rows} rows, the most this server returns. There are more: go on with ORDER BY ... "
+        f"LIMIT {policy.max_rows} OFFSET {policy.max_rows} in the SQL, or narrow it by WHERE or GROUP BY."
     )
 
 
 def _say_bytes(rows: int, room: int) -> str:
     if rows:
         return (
-            f"Cut after {rows} rows: the next would go beyond {room} bytes, the most an answer may take. Go on with ORDER BY "
-            f"... LIMIT {rows} OFFSET {rows} in the SQL, or select fewer columns."
+            f"Cut after {rows} rows: the next would go beyond {room} bytes, the most an answer may take. Go on with "
+            f"ORDER BY ... LIMIT {rows} OFFSET {rows} in the SQL, or select fewer columns."
         )
     return (
-        f"The first row alone is larger than {room} bytes, the most an answer may take. Select fewer columns, or a part "
-        "of the long ones: substr(column, 1, 1000), length(column)."
+        f"The first row alone is larger than {room} bytes, the most an answer may take. Select fewer columns, or a "
+        "part of the long ones: substr(column, 1, 1000), length(column)."
     )

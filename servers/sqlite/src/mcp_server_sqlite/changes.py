@@ -61,7 +61,7 @@ async def watch(path: Path) -> AsyncIterator[None]:
     every second: in WAL mode a commit becomes visible through shared memory, of which no file system tells, and a
     network file system tells nothing at all.
     """
-    from watchfiles import awatch
+    from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]  its stop_event names anyio's type
 
     names = {path.name, f"{path.name}-wal", f"{path.name}-journal"}
     witness = await asyncio.to_thread(_Witness, path)

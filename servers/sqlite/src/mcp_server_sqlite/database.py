@@ -24,7 +24,7 @@ KEPT_OPEN = 4
 
 
 class Database:
-    """A file and the policy it is served under. Making one is cheap and touches nothing: the file opens at the first call."""
+    """A file and the policy it is served under. Making one touches nothing: the file opens at the first call."""
 
     def __init__(self, name: str, path: Path, policy: Policy) -> None:
         self.name = name
@@ -68,8 +68,7 @@ class Database:
                 raise Refusal(
                     "The SQL holds no statement that gives rows. Send one SELECT, WITH, VALUES, EXPLAIN or PRAGMA."
                 )
-            assert reader.leash is not None
-            result = collect(cursor, limit, self.policy, reader.leash.began)
+            result = collect(cursor, limit, self.policy, reader.began)
             return catalog.note_masks(result, reader)
 
         return await self._read(job)
@@ -84,9 +83,9 @@ class Database:
         catalog.check_schema(schema)
         return await self._read(lambda reader: catalog.describe_table(reader, table))
 
-    async def explain_query(self, sql: str, params: Params | None = None) -> plan.Plan:
-        """Give the plan of a statement as a tree, without running it."""
-        return await self._read(lambda reader: plan.explain(reader, sql, params))
+    async def explain_query(self, sql: str, params: Params | None = None, analyze: bool = False) -> plan.Plan:
+        """Give the plan of a statement as a tree; with `analyze` also run it, to its end or the deadline."""
+        return await self._read(lambda reader: plan.explain(reader, sql, params, analyze))
 
     async def table_names(self) -> list[str]:
         """Give the names that list_tables gives, for completion."""
@@ -97,10 +96,8 @@ class Database:
 
         def job(reader: Reader) -> QueryResult:
             known = catalog.find_table(reader, table)
-            assert reader.leash is not None
-            result = collect(
-                reader.execute(f"SELECT * FROM {quote(known)}", None), limit, self.policy, reader.leash.began
-            )
+            cursor = reader.execute(f"SELECT * FROM {quote(known)}", None)  # noqa: S608  quoted
+            result = collect(cursor, limit, self.policy, reader.began)
             return catalog.note_masks(result, reader)
 
         return await self._read(job)
@@ -183,8 +180,8 @@ class Database:
     async def _give_back(self, line: Line | None) -> None:
         if line is not None and line.lost:
             work = line.ending  # its place among the queries at once stays taken until its thread is free
-            assert work is not None
-            work.add_done_callback(self._free)
+            if work is not None:
+                work.add_done_callback(self._free)
             await line.hang_up()
             return
         self._busy -= 1
@@ -206,8 +203,8 @@ class Database:
             status = self.path.stat()
         except (FileNotFoundError, NotADirectoryError):
             raise Refusal(
-                f"There is no file {self.path}. Check --db-path, or start the server with --create (an empty database) or "
-                "--sample (a small shop)."
+                f"There is no file {self.path}. Check --db-path, or start the server with --create (an empty database) "
+                "or --sample (a small shop)."
             ) from None
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a valid path"

@@ -73,7 +73,7 @@ def _trace(raw: sqlite3.Connection, table: str, columns: list[str]) -> dict[str,
     }
     sources: dict[str, set[str]] = {name: set() for name in roots.values()}
     for column in columns:
-        program = raw.execute(f"EXPLAIN UPDATE {quote(table)} SET {quote(column)}=NULL")
+        program = raw.execute(f"EXPLAIN UPDATE {quote(table)} SET {quote(column)}=NULL")  # noqa: S608  quoted
         for row in program:
             if row[1] == "OpenWrite" and row[3] in roots:
                 sources[roots[row[3]]].add(column)

@@ -11,53 +11,16 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote as quote_url
 
+from .policy import quote
 from .values import read_text
 
-READ_PRAGMAS = frozenset(
-    [
-        "analysis_limit",
-        "application_id",
-        "auto_vacuum",
-        "automatic_index",
-        "busy_timeout",
-        "cache_size",
-        "cell_size_check",
-        "collation_list",
-        "compile_options",
-        "data_version",
-        "database_list",
-        "defer_foreign_keys",
-        "encoding",
-        "foreign_keys",
-        "freelist_count",
-        "function_list",
-        "hard_heap_limit",
-        "journal_mode",
-        "journal_size_limit",
-        "legacy_alter_table",
-        "locking_mode",
-        "max_page_count",
-        "mmap_size",
-        "module_list",
-        "page_count",
-        "page_size",
-        "pragma_list",
-        "query_only",
-        "read_uncommitted",
-        "recursive_triggers",
-        "reverse_unordered_selects",
-        "schema_version",
-        "secure_delete",
-        "soft_heap_limit",
-        "synchronous",
-        "temp_store",
-        "threads",
-        "trusted_schema",
-        "user_version",
-        "wal_autocheckpoint",
-        "writable_schema",
-    ]
-)
+_READ_PRAGMAS = """analysis_limit application_id auto_vacuum automatic_index busy_timeout cache_size cell_size_check
+    collation_list compile_options data_version database_list defer_foreign_keys encoding foreign_keys
+    freelist_count function_list hard_heap_limit journal_mode journal_size_limit legacy_alter_table locking_mode
+    max_page_count mmap_size module_list page_count page_size pragma_list query_only read_uncommitted
+    recursive_triggers reverse_unordered_selects schema_version secure_delete soft_heap_limit synchronous temp_store
+    threads trusted_schema user_version wal_autocheckpoint writable_schema"""
+READ_PRAGMAS = frozenset(_READ_PRAGMAS.split())
 SCHEMA_PRAGMAS = frozenset(
     ["table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo", "foreign_key_list"]
 )
@@ -256,7 +219,7 @@ def touch_modules(raw: sqlite3.Connection) -> None:
     own = tuple(name for (name,) in raw.execute("SELECT name FROM sqlite_schema WHERE type='table' AND rootpage=0"))
     for name in (*PLAIN_MODULES, *RAW_MODULES, *pragmas, *own):
         try:
-            raw.execute(f'EXPLAIN SELECT 1 FROM "{str(name).replace(chr(34), chr(34) * 2)}"').close()
+            raw.execute(f"EXPLAIN SELECT 1 FROM {quote(str(name))}").close()  # noqa: S608  quoted
         except sqlite3.Error:
             continue  # a module that this build does not have
 

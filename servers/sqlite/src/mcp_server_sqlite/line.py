@@ -44,7 +44,8 @@ class Line(aiosqlite.Connection):
         the grace the line is lost: the caller is answered, the thread ends when the instruction does.
         """
         reader = self._reader
-        assert reader is not None
+        if reader is None:
+            raise RuntimeError("this line is not open")
         work = asyncio.ensure_future(cast("asyncio.Future[T]", self._execute(job, reader)))  # pyright: ignore[reportUnknownMemberType]  aiosqlite has no types here
         try:
             done, _ = await asyncio.wait([work], timeout=max(leash.left(), 0) + 0.05)
@@ -56,8 +57,8 @@ class Line(aiosqlite.Connection):
             raise
         if not work.done():
             raise Refusal(
-                f"The statement was given up after {leash.seconds:g} s, the time a query may take here: one function call "
-                "in it takes long by itself. Use it on shorter values."
+                f"The statement was given up after {leash.seconds:g} s, the time a query may take here: one function "
+                "call in it takes long by itself. Use it on shorter values."
             )
         return work.result()
 
@@ -81,7 +82,7 @@ class Line(aiosqlite.Connection):
             return
         self._reader = None
         if self.lost:
-            self.stop()
+            self.stop()  # pyright: ignore[reportUnknownMemberType]  aiosqlite leaves its future untyped
             return
         await self._execute(reader.close)  # pyright: ignore[reportUnknownMemberType]  aiosqlite has no types here
         await self.close()

@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -46,6 +47,11 @@ class Reader:
         self.scope: Scope | None = None
         self.version: int | None = None
         self._mirror: Mirror | None = None
+
+    @property
+    def began(self) -> float:
+        """When the call that runs now arrived, by time.monotonic."""
+        return time.monotonic() if self.leash is None else self.leash.began
 
     def close(self) -> None:
         if self._mirror is not None:
@@ -118,10 +124,10 @@ class Reader:
     def mirror(self) -> Mirror:
         """Give the mirror of this version of the schema; made when first asked for."""
         if self._mirror is None:
-            assert self.scope is not None
-            self._hide_views(self.scope)
+            scope = self._restricted()
+            self._hide_views(scope)
             with self._trusted():
-                self._mirror = Mirror(self.raw, self.scope, self.guard.functions, self._pull)
+                self._mirror = Mirror(self.raw, scope, self.guard.functions, self._pull)
         return self._mirror
 
     def _pull(self) -> int:
@@ -132,7 +138,7 @@ class Reader:
         for entry in [entry for entry in scope.entries if entry.kind == "view"]:
             self.guard.forget()
             try:
-                self._check(f"SELECT * FROM {quote(entry.name)}", [])
+                self._check(f"SELECT * FROM {quote(entry.name)}", [])  # noqa: S608  quoted
             except Breach as breach:
                 hidden = breach.kind != "column"
             except (sqlite3.Error, ValueError):
@@ -188,8 +194,12 @@ class Reader:
         return prefix + sql
 
     def _check(self, sql: str, values: Bound) -> None:
-        assert self.scope is not None
-        check(self.explain_program(sql, values), self.scope, self._locate_virtual)
+        check(self.explain_program(sql, values), self._restricted(), self._locate_virtual)
+
+    def _restricted(self) -> Scope:
+        if self.scope is None:
+            raise RuntimeError("nothing is withheld, so there is no scope to hold a program against")
+        return self.scope
 
     def explain_program(self, sql: str, values: Bound) -> list[Instruction]:
         """Compile a statement and give its instructions; with the values, since they can change the plan."""
@@ -200,14 +210,13 @@ class Reader:
 
         Asked anew each time: an address can be used again for another table once the schema was read again.
         """
-        assert self.scope is not None
-        scope = self.scope
+        scope = self._restricted()
         names = [name for name in scope.virtual if name in scope.served] + list(scope.plain_functions())
         found: set[str] = set()
         with self._trusted():
             for name in names:
                 with suppress(sqlite3.Error):
-                    program = self.raw.execute(f"EXPLAIN SELECT 1 FROM {quote(name)}")
+                    program = self.raw.execute(f"EXPLAIN SELECT 1 FROM {quote(name)}")  # noqa: S608  quoted
                     found |= {str(row[5]) for row in program if row[1] == "VOpen"}
         return frozenset(found)
 
@@ -237,8 +246,8 @@ class Reader:
 def _interrupted(leash: Leash | None) -> str:
     if leash is not None and not leash.stopped:
         return (
-            f"The statement was stopped after {leash.seconds:g} s, the time a query may take here. Narrow it: add a WHERE "
-            "on an indexed column, end a recursive WITH by a LIMIT, aggregate less; explain_query shows the plan."
+            f"The statement was stopped after {leash.seconds:g} s, the time a query may take here. Narrow it: add a "
+            "WHERE on an indexed column, end a recursive WITH by a LIMIT, aggregate less; explain_query shows the plan."
         )
     return "The statement was cancelled."
 
@@ -251,7 +260,7 @@ def _denied(refused: list[str], policy: Policy) -> str:
         hint = " insert_record adds a row." if policy.allow_write else ""
         return f"Refused: only reading is possible here, and this statement writes. Rewrite it as a SELECT.{hint}"
     if reason == "attach":
-        return "Refused: ATTACH and DETACH are not possible here; this server serves the databases it was started with."
+        return "Refused: no ATTACH or DETACH here; this server serves the databases it was started with."
     if reason == "transaction":
-        return "Refused: transactions are not needed here; each statement sees one consistent snapshot. Send the SELECT alone."
+        return "Refused: no transactions here; each statement sees one consistent snapshot. Send the SELECT alone."
     return f"Refused: {reason} is not allowed here; functions and PRAGMAs that only read are."

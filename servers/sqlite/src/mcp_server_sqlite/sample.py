@@ -64,42 +64,8 @@ BEGIN
     SELECT RAISE(ABORT, 'a customer can review only what they bought');
 END;
 """
-FIRST = [
-    "Ada",
-    "Ben",
-    "Chen",
-    "Dana",
-    "Emil",
-    "Fatima",
-    "Goran",
-    "Hana",
-    "Ines",
-    "Jonas",
-    "Kofi",
-    "Lena",
-    "Mateo",
-    "Nadia",
-    "Olu",
-    "Priya",
-    "Quinn",
-    "Rosa",
-    "Sami",
-    "Tove",
-]
-LAST = [
-    "Almeida",
-    "Brandt",
-    "Costa",
-    "Diallo",
-    "Eriksen",
-    "Fischer",
-    "Garcia",
-    "Haddad",
-    "Ito",
-    "Jansen",
-    "Kaur",
-    "Lopez",
-]
+FIRST = ("Ada", "Ben", "Chen", "Dana", "Emil", "Fatima", "Goran", "Hana", "Ines", "Jonas", "Kofi", "Lena", "Mateo")
+LAST = ("Almeida", "Brandt", "Costa", "Diallo", "Eriksen", "Fischer", "Garcia", "Haddad", "Ito", "Jansen", "Kaur")
 PLACES = [
     ("Berlin", "Germany"),
     ("Hamburg", "Germany"),

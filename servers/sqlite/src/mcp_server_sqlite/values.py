@@ -98,8 +98,8 @@ def decode(value: object, place: str) -> Value:
             return _decode_form(dict(value), place)  # pyright: ignore[reportUnknownArgumentType]  keys checked there
         case _:
             raise Refusal(
-                f"{place} is a list, which SQLite has no type for. Pass it as JSON text and unpack it in SQL: "
-                "... IN (SELECT value FROM json_each(?))."
+                f"{place} is a list, which SQLite has no type for. Pass it as JSON text and unpack it in the SQL "
+                "with json_each(?)."
             )
 
 

@@ -20,7 +20,7 @@ from mcp_kernel.protocol.uri_reading import TRIPLETS, UNRESERVED, Gap, Literal, 
 
 Value = str | Sequence[str] | Mapping[str, str]
 
-LONGEST_URI = 65_536
+LONGEST_URI = 16_384
 """A longer URI matches no template: the limit bounds the work that one request can ask for."""
 
 _RESERVED = frozenset(":/?#[]@!$&'()*+,;=")
