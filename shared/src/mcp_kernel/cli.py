@@ -63,7 +63,8 @@ class CommandLine(argparse.ArgumentParser):
                 continue
             words += action.option_strings[-1:]
             if value is not True:
-                words += [str(each) for each in cast("list[object]", value)] if isinstance(value, list) else [str(value)]
+                values = cast("list[object]", value) if isinstance(value, list) else [value]
+                words += [str(each) for each in values]
         return words
 
     def print_config(self, arguments: argparse.Namespace) -> None:

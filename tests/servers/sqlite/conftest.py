@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+
 from mcp_server_sqlite.database import Database
 from mcp_server_sqlite.policy import Policy
 from mcp_server_sqlite.refusals import Refusal
@@ -67,7 +68,9 @@ def build_vault(path: Path, secret: str) -> Path:
                 "INSERT INTO customers (id, name, ssn, city) VALUES (?, ?, ?, ?)",
                 (number, f"name{number}", f"{secret}-{number}" if number < 4 else "hush-known", city),
             )
-            raw.execute("INSERT INTO credentials VALUES (?, ?, ?, ?)", (number, f"login{number}", f"{secret}-{number}", city))
+            raw.execute(
+                "INSERT INTO credentials VALUES (?, ?, ?, ?)", (number, f"login{number}", f"{secret}-{number}", city)
+            )
             raw.execute("INSERT INTO keyring VALUES (?, ?)", (f"{secret}-{number}", f"service{number}"))
             raw.execute("INSERT INTO badges VALUES (?, ?, ?)", (number, f"{secret}-{number}", f"owner{number}"))
             raw.execute("INSERT INTO cards VALUES (?, ?)", (sum(secret.encode()) * 10 + number, f"holder{number}"))

@@ -137,7 +137,10 @@ HONEST: list[tuple[str, Any]] = [
     ("SELECT name FROM customers WHERE city = 'Oslo' OR id = 3 ORDER BY 1", [["name2"], ["name3"]]),
     ("SELECT name FROM customers JOIN orders ON customer_id = customers.id WHERE total > 5", [["name4"]]),
     ("SELECT a.name FROM customers a JOIN customers b USING (id) WHERE b.city = 'Lima'", [["name3"]]),
-    ("SELECT c.name, s.spent FROM customers c JOIN spending s ON s.customer_id = c.id WHERE c.id = 2", [["name2", 3.0]]),
+    (
+        "SELECT c.name, s.spent FROM customers c JOIN spending s ON s.customer_id = c.id WHERE c.id = 2",
+        [["name2", 3.0]],
+    ),
     ("SELECT city, count(*) FROM customers GROUP BY city ORDER BY 2 DESC LIMIT 1", [["Rome", 2]]),
     ("SELECT name FROM contacts WHERE id = 4", [["name4"]]),
     ("SELECT owner FROM badges WHERE level = 2", [["owner2"]]),
@@ -154,7 +157,10 @@ HONEST: list[tuple[str, Any]] = [
     ("SELECT id, sum(total) OVER (ORDER BY id) FROM orders WHERE id < 3", [[1, 1.5], [2, 4.5]]),
     ("SELECT id FROM orders WHERE customer_id IN (SELECT id FROM customers WHERE city = 'Lima')", [[3]]),
     ("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'customers'", [["customers"]]),
-    ("SELECT m.name, count(*) FROM sqlite_schema m, pragma_table_info(m.name) p WHERE m.name = 'orders'", [["orders", 4]]),
+    (
+        "SELECT m.name, count(*) FROM sqlite_schema m, pragma_table_info(m.name) p WHERE m.name = 'orders'",
+        [["orders", 4]],
+    ),
     ("SELECT name FROM pragma_table_info('orders') WHERE pk", [["id"]]),
     ("SELECT \"table\" FROM pragma_foreign_key_list('orders')", [["customers"]]),
     ("PRAGMA index_info(customers_city)", [[0, 3, "city"], [1, 2, "ssn"]]),
@@ -189,7 +195,9 @@ def test_reading_a_denied_table_is_a_refusal_that_says_what_to_do(vaults: tuple[
 
 
 @pytest.mark.parametrize(("sql", "rows"), HONEST)
-def test_an_honest_statement_is_answered_beside_what_is_withheld(vaults: tuple[Desk, Desk], sql: str, rows: Any) -> None:
+def test_an_honest_statement_is_answered_beside_what_is_withheld(
+    vaults: tuple[Desk, Desk], sql: str, rows: Any
+) -> None:
     for desk in vaults:
         assert desk.query(sql) == rows
 
@@ -206,7 +214,10 @@ def test_the_catalog_does_not_know_what_is_denied(vaults: tuple[Desk, Desk]) -> 
         heard = [desk.hear(database.list_tables()), desk.hear(database.schema_ddl()), *desk.run(database.table_names())]
         for table in desk.run(database.table_names()):
             heard += [desk.hear(database.describe_table(table)), desk.hear(database.schema_ddl(table))]
-            heard += [desk.hear(database.sample_rows(table)), desk.hear(database.explain_query(f"SELECT * FROM {table}"))]
+            heard += [
+                desk.hear(database.sample_rows(table)),
+                desk.hear(database.explain_query(f"SELECT * FROM {table}")),
+            ]
         whole = "\n".join(heard)
         assert [word for word in FORBIDDEN if word in whole] == []
         assert "customers" in whole

@@ -178,11 +178,8 @@ class Database:
         return line
 
     async def _give_back(self, line: Line | None) -> None:
-        if line is not None and line.lost:
-            work = line.ending  # its place among the queries at once stays taken until its thread is free
-            if work is not None:
-                work.add_done_callback(self._free)
-            await line.hang_up()
+        if line is not None and line.ending is not None:
+            line.ending.add_done_callback(self._free)  # until its thread is free its place stays taken
             return
         self._busy -= 1
         if line is None:

@@ -3,8 +3,10 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import aiosqlite
 
@@ -22,7 +24,6 @@ class Line(aiosqlite.Connection):
 
     def __init__(self, path: Path, policy: Policy, identity: tuple[int, int]) -> None:
         self.identity = identity
-        self.lost = False
         self.ending: asyncio.Future[Any] | None = None  # of the job that a lost line still runs
         self._reader: Reader | None = None
         self._path, self._policy = path, policy
@@ -43,17 +44,14 @@ class Line(aiosqlite.Connection):
         Cancelled, or at the deadline, the statement is interrupted and its end awaited. When it does not end within
         the grace the line is lost: the caller is answered, the thread ends when the instruction does.
         """
-        reader = self._reader
-        if reader is None:
-            raise RuntimeError("this line is not open")
-        work = asyncio.ensure_future(cast("asyncio.Future[T]", self._execute(job, reader)))  # pyright: ignore[reportUnknownMemberType]  aiosqlite has no types here
+        work = self._begin(job)
         try:
             done, _ = await asyncio.wait([work], timeout=max(leash.left(), 0) + 0.05)
             if not done:
-                await self._stop(work, leash)
+                await self._stop(work)
         except asyncio.CancelledError:
             leash.stopped = True
-            await self._stop(work, leash)
+            await self._stop(work)
             raise
         if not work.done():
             raise Refusal(
@@ -62,7 +60,28 @@ class Line(aiosqlite.Connection):
             )
         return work.result()
 
-    async def _stop(self, work: "asyncio.Future[Any]", leash: Leash) -> None:
+    def _begin(self, job: Callable[[Reader], T]) -> asyncio.Future[T]:
+        """Put the job on the thread's queue, as aiosqlite does, but answer to a loop that may be gone by then."""
+        reader = self._reader
+        if reader is None:
+            raise RuntimeError("this line is not open")
+        loop = asyncio.get_running_loop()
+        work: asyncio.Future[T] = loop.create_future()
+
+        def perform() -> None:
+            try:
+                result = job(reader)
+            except BaseException as error:
+                answer = partial(_fail, work, error)
+            else:
+                answer = partial(_succeed, work, result)
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(answer)
+
+        self._tx.put_nowait((None, perform))
+        return work
+
+    async def _stop(self, work: asyncio.Future[T]) -> None:
         """Interrupt until the job ends, for an interrupt that comes between two statements is lost."""
         patience = GRACE
         while not work.done() and patience > 0:
@@ -70,24 +89,37 @@ class Line(aiosqlite.Connection):
             await asyncio.wait([work], timeout=0.05)
             patience -= 0.05
         if not work.done():
-            self.lost, self.ending = True, work
-            work.add_done_callback(_forget_result)
-        elif not work.cancelled():
+            self.ending = work
+            self._tx.put_nowait((None, self._drop))
+        else:
             work.exception()  # looked at, so that asyncio does not report it
 
+    @property
+    def lost(self) -> bool:
+        """Whether a statement was given up on this line; it closes itself when that ends."""
+        return self.ending is not None
+
+    def _drop(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+        self.stop()  # pyright: ignore[reportUnknownMemberType]  aiosqlite leaves its future untyped
+
     async def hang_up(self) -> None:
-        """Close, on the connection's own thread; a lost line is closed when its statement ends."""
+        """Close, on the connection's own thread."""
         reader = self._reader
-        if reader is None:
+        if reader is None or self.lost:
             return
         self._reader = None
-        if self.lost:
-            self.stop()  # pyright: ignore[reportUnknownMemberType]  aiosqlite leaves its future untyped
-            return
         await self._execute(reader.close)  # pyright: ignore[reportUnknownMemberType]  aiosqlite has no types here
         await self.close()
 
 
-def _forget_result(work: "asyncio.Future[Any]") -> None:
-    if not work.cancelled():
-        work.exception()
+def _succeed(work: asyncio.Future[T], result: T) -> None:
+    if not work.done():
+        work.set_result(result)
+
+
+def _fail(work: asyncio.Future[T], error: BaseException) -> None:
+    if not work.done():
+        work.set_exception(error)
+        work.exception()  # looked at: a caller who gave up does not come back for it

@@ -45,8 +45,8 @@ def explain(reader: Reader, sql: str, params: Params | None, analyze: bool = Fal
     for number, parent, _, detail in rows:
         node = nodes[number] = PlanNode(str(detail))
         (nodes[parent].children if parent in nodes else tops).append(node)
-    program = reader.explain_program(sql, values)
-    warnings = _warn_of_scans(reader, program)
+    scans = any(str(row[3]).startswith("SCAN") for row in rows)
+    warnings = _warn_of_scans(reader, reader.explain_program(sql, values)) if scans else []
     warnings += [
         f"{detail}: rows are collected and sorted before the first one comes; an index in that order avoids it."
         for _, _, _, detail in rows
@@ -83,30 +83,28 @@ def _choose_values(reader: Reader, sql: str, params: Params | None) -> Bound:
 def _warn_of_scans(reader: Reader, program: list[Instruction]) -> list[str]:
     """Warn of every full scan of a big table.
 
-    A step's words name only an alias. But a step's number is its address in the program, and what follows it there
-    rewinds the cursor that is scanned; the cursor was opened on a root page, and that is the table.
+    A step of the plan names only an alias. The program knows better: a cursor that is rewound and then stepped, or
+    counted, reads its b-tree from end to end, and it was opened on a root page, which is the table's or an index's.
     """
-    roots = {
-        int(str(root)): (str(table), str(kind))
-        for table, kind, root in reader.ask_schema(
-            "SELECT tbl_name, type, rootpage FROM sqlite_schema WHERE rootpage>0"
-        )
-    }
     if reader.scope is not None:
         roots = {entry.root: (entry.table, entry.kind) for entry in reader.scope.entries if entry.root}
-    cursors = {str(row[2]): int(str(row[3])) for row in program if row[1] in ("OpenRead", "ReopenIdx")}
+    else:
+        rows = reader.ask_schema("SELECT tbl_name, type, rootpage FROM sqlite_schema WHERE rootpage>0")
+        roots = {int(str(root)): (str(table), str(kind)) for table, kind, root in rows}
+    opened = {str(row[2]): int(str(row[3])) for row in program if row[1] in ("OpenRead", "ReopenIdx")}
+    ended = {str(row[2]) for row in program if row[1] in ("Rewind", "Last")}
+    stepped = {str(row[2]) for row in program if row[1] in ("Next", "Prev")}
+    counted = {str(row[2]) for row in program if row[1] == "Count"}
     warnings: list[str] = []
-    scanning: str | None = None
-    for _, opcode, cursor, _, _, p4, *_ in program:
-        if opcode == "Explain":
-            scanning = str(p4) if str(p4).startswith("SCAN") else None
-        elif opcode in ("Rewind", "Last") and scanning is not None and cursors.get(str(cursor)) in roots:
-            table, kind = roots[cursors[str(cursor)]]
-            scanning = None
-            if table.startswith("sqlite_") or not _is_big(reader, table):
-                continue
-            how = "Reads every entry of an index of" if kind == "index" else "Reads every row of"
-            warnings.append(f"{how} {table}, which has more than {BIG} rows. A WHERE on an indexed column avoids it.")
+    for cursor in opened:
+        table, kind = roots.get(opened[cursor], ("sqlite_schema", "table"))
+        scanned = cursor in counted or (cursor in ended and cursor in stepped)
+        if scanned and not table.startswith("sqlite_") and _is_big(reader, table):
+            what = "every entry of an index of" if kind == "index" else "every row of"
+            warnings.append(
+                f"Reads {what} {table}, which has more than {BIG} rows, unless a LIMIT ends it. A WHERE on an indexed "
+                "column avoids that."
+            )
     return warnings
 
 

@@ -12,6 +12,7 @@ SQLITE_FULL = 13
 SQLITE_CANTOPEN = 14
 SQLITE_TOOBIG = 18
 SQLITE_NOTADB = 26
+READONLY_ROLLBACK = SQLITE_READONLY | 3 << 8
 
 NOT_SERVED = (
     "Refused: the statement reads a table that is not served here, directly or through a view, a join or an "
@@ -56,10 +57,9 @@ def describe_file_error(error: sqlite3.Error, path: object) -> str | None:
                 "readable. Restore a backup, or recover with: sqlite3 FILE .recover"
             )
         case 14:
-            return (
-                f"SQLite cannot open {path} for reading. If it is in WAL mode, its folder must be writable or its "
-                "-wal and -shm files present; when nothing writes to it, start the server with --immutable."
-            )
+            return _describe_wal(path)
+        case 8 if getattr(error, "sqlite_errorcode", 0) != READONLY_ROLLBACK:
+            return _describe_wal(path)
         case 8:
             return (
                 f"{path} was left by a writer that crashed and needs recovery, which a reader may not do. "
@@ -72,6 +72,13 @@ def describe_file_error(error: sqlite3.Error, path: object) -> str | None:
             )
         case _:
             return None
+
+
+def _describe_wal(path: object) -> str:
+    return (
+        f"SQLite cannot open {path} for reading. If it is in WAL mode, its folder must be writable or its -wal and -shm "
+        "files present; when nothing writes to it, start the server with --immutable."
+    )
 
 
 def describe_statement_error(error: BaseException) -> str:

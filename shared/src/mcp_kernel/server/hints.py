@@ -7,6 +7,7 @@ titles apart, and a test compares them; a type that is not here is handed to `fo
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import enum
 import types
@@ -14,7 +15,7 @@ import typing
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias, cast
 
-from pydantic_core import core_schema
+from pydantic_core import core_schema, to_jsonable_python
 from pydantic_core.core_schema import CoreSchema
 
 from mcp_kernel.protocol.jsonrpc import JsonObject
@@ -67,12 +68,13 @@ _LITERAL_TYPES: Final = {str: "string", int: "integer", bool: "boolean", type(No
 class Hints:
     """Describes types, and gathers the definitions that they refer to.
 
-    `definitions` are the `$defs` of the JSON Schema; `close` puts the core schemas of the same types around one that
-    refers to them.
+    `definitions` are the `$defs` of the JSON Schema and `uses` how often each is referred to; `close` puts the core
+    schemas of the same types around one that refers to them.
     """
 
     def __init__(self, foreign: Foreign) -> None:
         self.definitions: dict[str, JsonObject] = {}
+        self.uses: dict[str, int] = {}
         self._names: dict[object, str] = {}
         self._cores: list[CoreSchema] = []
         self._foreign = foreign
@@ -97,7 +99,7 @@ class Hints:
     def _describe_generic(self, hint: object, origin: object, arguments: tuple[object, ...]) -> Described:
         if origin is typing.Annotated:
             return self._describe_annotated(hint, arguments)
-        if origin in (typing.Union, types.UnionType):
+        if origin is typing.Union or origin is types.UnionType:
             return self._describe_union(arguments)
         if origin is typing.Literal:
             return self._describe_literal(hint, arguments)
@@ -136,7 +138,7 @@ class Hints:
         kinds = {type(choice) for choice in choices}
         if len(kinds) != 1 or not kinds <= _LITERAL_TYPES.keys():
             return self._ask(hint)
-        kind = _LITERAL_TYPES[kinds.pop()]
+        kind = _LITERAL_TYPES[cast("type[str]", kinds.pop())]
         json: JsonObject = {"const": choices[0]} if len(choices) == 1 else {"enum": list(choices)}
         return Described(core_schema.literal_schema(list(choices)), {**json, "type": kind})
 
@@ -147,7 +149,7 @@ class Hints:
             return self._refer(hint, self._define_dataclass)
         if issubclass(hint, enum.Enum) and _is_choice(hint):
             return self._refer(hint, self._define_enum)
-        return self._ask(hint)
+        return self._ask(cast("object", hint))
 
     def _refer(self, kind: type, define: Callable[[type, str], Described]) -> Described:
         reference = f"{kind.__module__}.{kind.__qualname__}:{id(kind)}"
@@ -159,6 +161,7 @@ class Hints:
             described = define(kind, reference)
             self.definitions[name] = described.json
             self._cores.append(described.core)
+        self.uses[name] = self.uses.get(name, 0) + 1
         return Described(core_schema.definition_reference_schema(reference), {"$ref": f"#/$defs/{name}"})
 
     def _define_dataclass(self, kind: type, reference: str) -> Described:
@@ -168,35 +171,45 @@ class Hints:
         required: list[str] = []
         for field in dataclasses.fields(kind):
             described = self.describe(hints[field.name])
-            core, json = described.core, dict(described.json)
             if field.default is not dataclasses.MISSING:
-                core = core_schema.with_default_schema(core, default=field.default)
-                json["default"] = field.default
+                described = with_default(described, field.default)
             elif field.default_factory is not dataclasses.MISSING:
-                core = core_schema.with_default_schema(core, default_factory=field.default_factory)
+                core = core_schema.with_default_schema(described.core, default_factory=field.default_factory)
+                described = Described(core, described.json)
             else:
                 required.append(field.name)
-            fields.append(core_schema.dataclass_field(field.name, core, kw_only=field.kw_only))
-            properties[field.name] = json
+            fields.append(core_schema.dataclass_field(field.name, described.core, kw_only=field.kw_only is True))
+            properties[field.name] = described.json
         names = list(properties)
         inner = core_schema.dataclass_args_schema(kind.__name__, fields)
         slots = "__slots__" in kind.__dict__
         core = core_schema.dataclass_schema(kind, inner, names, ref=reference, slots=slots)
-        json = {"properties": properties, "required": required, "type": "object"}
-        return Described(core, json if required else {"properties": properties, "type": "object"})
+        schema: JsonObject = {"properties": properties, "type": "object"}
+        if required:
+            schema["required"] = required
+        return Described(core, schema)
 
     def _define_enum(self, kind: type, reference: str) -> Described:
         members = list(cast("type[enum.Enum]", kind))
         values = [cast("object", member.value) for member in members]
         sub_type = "str" if issubclass(kind, str) else "int" if issubclass(kind, int) else None
         core = core_schema.enum_schema(kind, members, sub_type=sub_type, ref=reference)
-        choices: JsonObject = {"const": values[0]} if len(values) == 1 else {"enum": values}
-        return Described(core, {**choices, "type": _LITERAL_TYPES[type(values[0])]})
+        return Described(core, {"enum": values, "type": "string" if isinstance(values[0], str) else "integer"})
 
     def _ask(self, hint: object) -> Described:
         core, json, definitions = self._foreign(hint)
         self.definitions.update(definitions)
         return Described(core, json)
+
+
+def with_default(described: Described, default: object) -> Described:
+    """Give a type a default; a mutable one is copied each time it is used."""
+    if isinstance(default, list | dict | set):
+        kept = cast("object", default)
+        core = core_schema.with_default_schema(described.core, default_factory=lambda: copy.copy(kept))
+    else:
+        core = core_schema.with_default_schema(described.core, default=default)
+    return Described(core, {**described.json, "default": to_jsonable_python(default)})
 
 
 def _read_constraint(metadata: object) -> dict[str, object] | None:
@@ -221,5 +234,5 @@ def _is_plain(kind: type) -> bool:
 
 def _is_choice(kind: type[enum.Enum]) -> bool:
     """Tell whether an enum is a plain choice of texts or of whole numbers."""
-    kinds = {type(member.value) for member in kind}
+    kinds = {type(cast("object", member.value)) for member in kind}
     return kinds in ({str}, {int}) and "_missing_" not in kind.__dict__ and not issubclass(kind, enum.Flag)

@@ -1,49 +1,23 @@
 """Signatures to JSON Schema (2020-12) and compiled validators: the only module that knows pydantic.
 
 Everything here is done once, when a handler is registered; what runs for each call is pydantic-core's validator.
+pydantic itself is imported when a hint needs it (a model, a `Field`, a date, …); `hints` knows the common ones.
 """
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 import inspect
 import typing
 from collections.abc import Callable, Mapping
 from typing import Final, cast
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.errors import PydanticUserError
-from pydantic.json_schema import GenerateJsonSchema
-from pydantic_core import from_json
+from pydantic_core import CoreSchema, SchemaSerializer, SchemaValidator, ValidationError, core_schema, from_json
 
 from mcp_kernel.errors import InvalidArguments
 from mcp_kernel.protocol.jsonrpc import JsonObject
 from mcp_kernel.server import docstrings
 from mcp_kernel.server.complaints import explain
-
-
-class _Titleless(GenerateJsonSchema):
-    """JSON Schema without the titles that pydantic derives from names: a model reads the names already."""
-
-    def field_title_should_be_set(self, schema: object) -> bool:
-        return False
-
-    def dataclass_schema(self, schema: typing.Any) -> dict[str, typing.Any]:
-        return _without_title(super().dataclass_schema(schema))
-
-    def model_schema(self, schema: typing.Any) -> dict[str, typing.Any]:
-        return _without_title(super().model_schema(schema))
-
-    def typed_dict_schema(self, schema: typing.Any) -> dict[str, typing.Any]:
-        return _without_title(super().typed_dict_schema(schema))
-
-    def enum_schema(self, schema: typing.Any) -> dict[str, typing.Any]:
-        return _without_title(super().enum_schema(schema))
-
-
-def _without_title(schema: dict[str, typing.Any]) -> dict[str, typing.Any]:
-    return {name: value for name, value in schema.items() if name != "title"}
+from mcp_kernel.server.hints import Described, Hints, with_default
 
 
 class Arguments:
@@ -55,25 +29,31 @@ class Arguments:
     __slots__ = ("_fields", "_validate", "context", "schema")
 
     def __init__(self, function: Callable[..., object], context_type: type) -> None:
-        hints = typing.get_type_hints(function, include_extras=True)
-        signature = inspect.signature(function)
+        annotations = typing.get_type_hints(function, include_extras=True)
+        documented = docstrings.read(function).arguments
+        hints = Hints(ask_pydantic)
         self.context: str | None = None
-        fields: list[tuple[str, object, object]] = []
+        self._fields: dict[str, JsonObject] = {}
+        fields: dict[str, core_schema.TypedDictField] = {}
         open_ended = False
-        for parameter in signature.parameters.values():
-            annotation = hints.get(parameter.name, object)
-            if _is_context(annotation, context_type):
+        for parameter in inspect.signature(function).parameters.values():
+            annotation = annotations.get(parameter.name, object)
+            if isinstance(annotation, type) and issubclass(annotation, context_type):
                 self.context = parameter.name
             elif parameter.kind is parameter.VAR_KEYWORD:
                 open_ended = True
             elif parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY):
                 raise TypeError(f"{function.__qualname__}: {parameter.name} cannot be passed by name")
             else:
-                fields.append((parameter.name, annotation, _default(parameter)))
-        adapter = _adapter_of_fields(function, fields, open_ended)
-        self._validate = adapter.validator.validate_python
-        self.schema = _describe_arguments(adapter, docstrings.read(function).arguments)
-        self._fields = cast("dict[str, JsonObject]", self.schema.get("properties", {}))
+                described = _describe_parameter(parameter, annotation, hints)
+                required = described.core["type"] != "default"
+                fields[parameter.name] = core_schema.typed_dict_field(described.core, required=required)
+                self._fields[parameter.name] = _show(described.json, documented.get(parameter.name))
+        extra = "allow" if open_ended else "forbid"
+        core = hints.close(core_schema.typed_dict_schema(fields, extra_behavior=extra))
+        self._validate = SchemaValidator(core).validate_python
+        required_names = [name for name, field in fields.items() if field.get("required")]
+        self.schema = _object_schema(self._fields, required_names, open_ended, hints.definitions)
 
     def parse(self, arguments: Mapping[str, object]) -> dict[str, object]:
         """Return keyword arguments; raises `InvalidArguments` with one line for each field that does not fit.
@@ -82,13 +62,13 @@ class Arguments:
         failed as it stood; a `str` parameter is never touched.
         """
         try:
-            return cast("dict[str, object]", vars(self._validate(arguments)))
+            return self._validate(arguments)
         except ValidationError as error:
             decoded = self._decode_strings(arguments, error)
             if decoded is None:
                 raise InvalidArguments(explain(error.errors(include_url=False), self.schema)) from None
         try:
-            return cast("dict[str, object]", vars(self._validate(decoded)))
+            return self._validate(decoded)
         except ValidationError as error:
             raise InvalidArguments(explain(error.errors(include_url=False), self.schema)) from None
 
@@ -105,55 +85,64 @@ class Arguments:
         return {**arguments, **decoded} if decoded else None
 
 
-def _is_context(annotation: object, context_type: type) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, context_type)
-
-
-def _default(parameter: inspect.Parameter) -> object:
-    """A dataclass field for a parameter; a mutable default is copied for each call."""
-    if parameter.default is parameter.empty:
-        return dataclasses.field()
+def _describe_parameter(parameter: inspect.Parameter, annotation: object, hints: Hints) -> Described:
+    """Describe a parameter with its default; a default that is a pydantic `Field` belongs to the annotation."""
     default = cast("object", parameter.default)
-    if isinstance(default, list | dict | set):
-        default = cast("object", default)
-        return dataclasses.field(default_factory=lambda: copy.copy(default))
-    return dataclasses.field(default=default)
+    if type(default).__name__ == "FieldInfo":
+        return hints.describe(typing.Annotated[annotation, default])  # pyright: ignore[reportInvalidTypeForm]  # made at run time
+    described = hints.describe(annotation)
+    return described if default is parameter.empty else with_default(described, default)
 
 
-def _adapter_of_fields(
-    function: Callable[..., object], fields: list[tuple[str, object, object]], open_ended: bool
-) -> TypeAdapter[object]:
-    # A dataclass and not a model: a model cannot have a field called "schema" or "copy".
-    made = dataclasses.make_dataclass("Arguments", cast("list[tuple[str, type]]", fields), kw_only=True)
-    made.__pydantic_config__ = ConfigDict(extra="allow" if open_ended else "forbid")  # pyright: ignore[reportAttributeAccessIssue]  # pydantic's own way to configure a plain dataclass
-    try:
-        return TypeAdapter(made)
-    except PydanticUserError as error:
-        raise TypeError(f"{function.__qualname__}: {error.message}") from None
+def _show(described: JsonObject, documented: str | None) -> JsonObject:
+    """The schema of one argument as a model reads it: the docstring's line, and no null for what may be left out."""
+    described = dict(described)
+    choices = described.get("anyOf")
+    if described.get("default", ...) is None:
+        del described["default"]
+        if isinstance(choices, list):
+            others = [choice for choice in cast("list[JsonObject]", choices) if choice != {"type": "null"}]
+            del described["anyOf"]
+            described.update(others[0] if len(others) == 1 else {"anyOf": others})
+    if documented is not None:
+        described.setdefault("description", documented)
+    return described
 
 
-def _describe_arguments(adapter: TypeAdapter[object], documented: Mapping[str, str]) -> JsonObject:
-    schema = adapter.json_schema(schema_generator=_Titleless)
-    schema.setdefault("properties", {})
-    for name, described in cast("dict[str, JsonObject]", schema["properties"]).items():
-        _drop_null(described)
-        if name in documented:
-            described.setdefault("description", documented[name])
+def _object_schema(
+    properties: dict[str, JsonObject], required: list[str], open_ended: bool, definitions: dict[str, JsonObject]
+) -> JsonObject:
+    schema: JsonObject = {"type": "object", "properties": properties}
+    if required:
+        schema["required"] = required
+    schema["additionalProperties"] = open_ended
+    if definitions:
+        schema["$defs"] = definitions
     return schema
 
 
-def _drop_null(described: JsonObject) -> None:
-    """Show `X | None = None` as an X that may be left out: shorter for a model, and null is still accepted."""
-    choices = described.get("anyOf")
-    if described.get("default", ...) is not None or not isinstance(choices, list):
-        return
-    others = [choice for choice in cast("list[JsonObject]", choices) if choice != {"type": "null"}]
-    del described["default"]
-    if len(others) == 1:
-        del described["anyOf"]
-        described.update({name: value for name, value in others[0].items() if name not in described})
-    else:
-        described["anyOf"] = others
+def ask_pydantic(hint: object) -> tuple[CoreSchema, JsonObject, dict[str, JsonObject]]:
+    """Describe a type that only pydantic knows; raises `TypeError` for one that even pydantic does not."""
+    from pydantic import TypeAdapter
+    from pydantic.errors import PydanticUserError
+    from pydantic.json_schema import GenerateJsonSchema
+
+    class Titleless(GenerateJsonSchema):
+        """JSON Schema without the titles that pydantic derives from names: a model reads the names already."""
+
+        def field_title_should_be_set(self, schema: object) -> bool:
+            return False
+
+    try:
+        adapter: TypeAdapter[object] = TypeAdapter(cast("type[object]", hint))
+        schema = adapter.json_schema(schema_generator=Titleless)
+    except PydanticUserError as error:
+        raise TypeError(error.message) from None
+    definitions: dict[str, JsonObject] = schema.pop("$defs", {})
+    for described in (schema, *definitions.values()):
+        if described.get("title") in (getattr(hint, "__name__", ""), *definitions):
+            del described["title"]
+    return adapter.core_schema, schema, definitions
 
 
 def _wants_structure(described: JsonObject, root: JsonObject) -> bool:
@@ -170,40 +159,56 @@ def _wants_structure(described: JsonObject, root: JsonObject) -> bool:
     return described.get("type") in ("array", "object")
 
 
+def _compile(hint: object) -> tuple[CoreSchema, JsonObject]:
+    """Describe a type by itself: a root without a reference, its definitions beside it."""
+    hints = Hints(ask_pydantic)
+    described = hints.describe(hint)
+    schema = described.json
+    name = str(schema.get("$ref", "")).rpartition("/")[2]
+    if name in hints.uses:
+        schema = dict(hints.definitions[name])
+        if hints.uses[name] == 1:  # a type that does not refer to itself needs no definition beside the root
+            del hints.definitions[name]
+    if hints.definitions:
+        schema = {**schema, "$defs": hints.definitions}
+    return hints.close(described.core), schema
+
+
 class Output:
     """The output side of a handler: the schema of its structured result and the encoder for it."""
 
-    __slots__ = ("_adapter", "schema")
+    __slots__ = ("_serializer", "schema")
 
     def __init__(self, annotation: object, where: str) -> None:
         try:
-            self._adapter: TypeAdapter[object] = TypeAdapter(cast("type[object]", annotation))
-        except PydanticUserError as error:
-            raise TypeError(f"{where}: {error.message}") from None
-        self.schema: JsonObject = self._adapter.json_schema(mode="serialization", schema_generator=_Titleless)
+            core, self.schema = _compile(annotation)
+        except TypeError as error:
+            raise TypeError(f"{where}: {error}") from None
+        self._serializer = SchemaSerializer(core)
 
     def to_value(self, value: object) -> object:
         """Turn a result into plain JSON values (dates to ISO 8601 text, enums to their values, …)."""
-        return self._adapter.serializer.to_python(value, mode="json", warnings="error")
+        return self._serializer.to_python(value, mode="json", warnings="error")
 
     def to_json(self, value: object) -> bytes:
         """Encode a result as JSON; what is NaN or infinite becomes null."""
-        return self._adapter.serializer.to_json(value, warnings="error")
+        return self._serializer.to_json(value, warnings="error")
 
 
 class Form:
     """A model of the answer to a question: flat primitives, as forms are (client/elicitation, "Requested Schema")."""
 
-    __slots__ = ("_adapter", "schema")
+    __slots__ = ("_validator", "schema")
 
     def __init__(self, model: type) -> None:
-        self._adapter: TypeAdapter[object] = TypeAdapter(model)
-        self.schema = flatten(self._adapter.json_schema(schema_generator=_Titleless))
+        core, schema = _compile(model)
+        self._validator = SchemaValidator(core)
+        self.schema = flatten(schema)
 
     def parse(self, content: object) -> object:
         """Return an instance of the model; raises `ValueError` that tells which fields do not fit."""
         try:
-            return self._adapter.validate_python(content)
+            return self._validator.validate_python(content)
         except ValidationError as error:
             raise ValueError(explain(error.errors(include_url=False), self.schema)) from None
 

@@ -18,7 +18,7 @@ from mcp_kernel.server.prompts import Prompt, get_prompt
 from mcp_kernel.server.registry import Registry
 from mcp_kernel.server.resources import Label, Resource, Resources, Template
 from mcp_kernel.server.subscriptions import Kind, Subscriptions
-from mcp_kernel.server.tools import Hints, Tool
+from mcp_kernel.server.tools import Declaration, Hints, Tool
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -104,16 +104,10 @@ class Server:
         hints = Hints(read_only=read_only, destructive=destructive, idempotent=idempotent, open_world=open_world)
 
         def register(function: F) -> F:
-            tool = Tool(
-                name or _name_of(function),
-                function,
-                hints,
-                self._executor,
-                title=title,
-                timeout=timeout,
-                input_schema=input_schema,
+            declaration = Declaration(
+                name=name or _name_of(function), title=title, hints=hints, timeout=timeout, input_schema=input_schema
             )
-            self.tools.add(tool.name, tool)
+            self.tools.add(declaration.name, Tool(function, declaration, self._executor))
             return function
 
         return register

@@ -39,48 +39,50 @@ class Hints:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """What is said of a tool beside its function; `input_schema` stands in for the one made from the signature."""
+
+    name: str
+    title: str | None = None
+    hints: Hints = Hints()
+    timeout: float | None = None
+    input_schema: Mapping[str, object] | None = None
+
+
 class Tool:
     """A function that a model may call, as it was registered."""
 
-    __slots__ = ("_description", "handler", "hints", "input_schema", "name", "output", "timeout", "title")
+    __slots__ = ("declaration", "handler", "input_schema", "name", "output")
 
     def __init__(
-        self,
-        name: str,
-        function: Callable[..., object],
-        hints: Hints,
-        threads: Callable[[], Executor],
-        *,
-        title: str | None = None,
-        timeout: float | None = None,
-        input_schema: Mapping[str, object] | None = None,
+        self, function: Callable[..., object], declaration: Declaration, threads: Callable[[], Executor]
     ) -> None:
-        self.name = name
-        self.title = title
-        self.hints = hints
-        self.timeout = timeout
+        self.name = declaration.name
+        self.declaration = declaration
         self.handler = Handler(function, threads)
-        self.input_schema = self.handler.arguments.schema if input_schema is None else dict(input_schema)
+        given = declaration.input_schema
+        self.input_schema = self.handler.arguments.schema if given is None else dict(given)
         returned = typing.get_type_hints(function, include_extras=True).get("return", object)
         self.output = ToolOutput(returned, f"{function.__qualname__}, its result")
 
     def describe(self) -> JsonObject:
         """The wire's `Tool`."""
         described: JsonObject = {"name": self.name}
-        if self.title is not None:
-            described["title"] = self.title
+        if self.declaration.title is not None:
+            described["title"] = self.declaration.title
         if self.handler.description:
             described["description"] = self.handler.description
         described["inputSchema"] = self.input_schema
         if self.output.schema is not None:
             described["outputSchema"] = self.output.schema
-        described["annotations"] = self.hints.to_wire()
+        described["annotations"] = self.declaration.hints.to_wire()
         return described
 
     async def call(self, exchange: Exchange) -> ToolResult:
         """Run the tool; raises `ToolError` for what the model should hear."""
-        if self.timeout is not None:
-            exchange.limit = self.timeout
+        if self.declaration.timeout is not None:
+            exchange.limit = self.declaration.timeout
         arguments = cast("JsonObject", exchange.request.params.get("arguments") or {})
         value = await self.handler.call(exchange, arguments)
         if type(value) is ToolResult:

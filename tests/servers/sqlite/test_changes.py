@@ -1,0 +1,85 @@
+"""A watcher hears of each commit by anybody, and of nothing else."""
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from mcp_server_sqlite.database import Database
+
+WRITER = "import sqlite3, sys; raw = sqlite3.connect(sys.argv[1]); raw.execute(sys.argv[2]); raw.commit()"
+
+
+def write(path: Path, sql: str) -> None:
+    subprocess.run([sys.executable, "-c", WRITER, path, sql], check=True, timeout=30)
+
+
+async def hear(changes: AsyncIterator[None]) -> bool:
+    """Whether a change is told within the time that a subscriber would wait."""
+    try:
+        async with asyncio.timeout(10):
+            await anext(changes)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def follow(path: Path, writes: list[str]) -> list[bool]:
+    """Watch, write each statement in another process, and note whether each was heard."""
+    database = Database.open(path)
+    changes = database.changes()
+    heard: list[bool] = []
+    listening = asyncio.ensure_future(hear(changes))
+    await asyncio.sleep(0)
+    for sql in writes:
+        await asyncio.to_thread(write, path, sql)
+        heard.append(await listening)
+        listening = asyncio.ensure_future(hear(changes))
+    listening.cancel()
+    await asyncio.wait([listening])
+    await changes.aclose()  # pyright: ignore[reportAttributeAccessIssue]  it is an async generator
+    await database.close()
+    return heard
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_a_commit_of_another_process_is_heard(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "x.db"
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute(f"PRAGMA journal_mode={mode}")
+        raw.execute("CREATE TABLE t (a)")
+    assert asyncio.run(follow(path, ["INSERT INTO t VALUES (1)", "DELETE FROM t"])) == [True, True]
+
+
+def test_a_file_that_appears_is_heard(tmp_path: Path) -> None:
+    assert asyncio.run(follow(tmp_path / "later.db", ["CREATE TABLE t (a)"])) == [True]
+
+
+def test_what_commits_nothing_is_not_heard(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("CREATE TABLE t (a)")
+
+    async def watch() -> int:
+        database = Database.open(path)
+        changes = database.changes()
+        listening = asyncio.ensure_future(anext(changes))
+        for _ in range(3):
+            path.touch()
+            (tmp_path / "other").touch()
+            await database.query("SELECT * FROM t")
+            await asyncio.wait([listening], timeout=0.5)
+        silent = not listening.done()
+        await asyncio.to_thread(write, path, "INSERT INTO t VALUES (1)")
+        async with asyncio.timeout(10):
+            await listening
+        await changes.aclose()  # pyright: ignore[reportAttributeAccessIssue]  it is an async generator
+        await database.close()
+        return silent
+
+    assert asyncio.run(watch())
