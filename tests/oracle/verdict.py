@@ -37,7 +37,7 @@ def decode(message: bytes | str | object) -> object:
         text = message.decode() if isinstance(message, bytes) else message
         text = text if isinstance(text, str) else json.dumps(text)
         return json.loads(text, parse_constant=refuse, object_pairs_hook=once)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise AssertionError(f"not JSON, {error}:\n{message!r}") from None
 
 

@@ -84,8 +84,8 @@ class Witness:
         except AssertionError:
             decoded = None
         self.seen.append(Seen(sender, message if decoded is None else decoded, malformed=True))
-        self._unreadable[sender] += 1
         items = cast("list[object]", decoded) if isinstance(decoded, list) else [decoded]
+        self._unreadable[sender] += max(len(items), 1)
         for item in items:
             if isinstance(item, dict) and (key := _key(cast("Json", item).get("id"))):
                 self._remember(sender, key, cast("Json", item))

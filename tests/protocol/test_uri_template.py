@@ -333,8 +333,14 @@ PIECES = ["{a}", "{+b}", "{/c}", "{.d}", "{?e,f}", "{;g}", "{#h}", "/", "x", "?"
 @given(st.lists(st.sampled_from(PIECES), max_size=5), st.text("x/.?=&#;,efg1", max_size=12))
 def test_any_reading_that_is_found_expands_to_what_was_read(parts: list[str], uri: str) -> None:
     parsed = UriTemplate("".join(parts))
+    assume(parsed.unmatchable is None)
     if (values := parsed.match(uri)) is not None:
         assert parsed.match(parsed.expand(values)) == values
+
+
+def test_a_variable_that_may_be_absent_cannot_be_matched_twice() -> None:
+    assert "d occurs twice" in str(UriTemplate("{.d}{a}{.d}").unmatchable)
+    assert UriTemplate("{a}/{a}").unmatchable is None
 
 
 @given(st.text())

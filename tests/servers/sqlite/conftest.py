@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
 
@@ -90,7 +90,7 @@ def build_vault(path: Path, secret: str) -> Path:
 def told(answer: object) -> str:
     """Give all that a caller sees of an answer, without its time and the order of its rows."""
     if isinstance(answer, list):
-        return "\n".join(told(item) for item in answer)  # pyright: ignore[reportUnknownVariableType]  any answer
+        return "\n".join(told(item) for item in cast("list[object]", answer))
     if isinstance(answer, str):
         return answer
     shown: dict[str, Any] = asdict(answer)  # pyright: ignore[reportArgumentType]  every answer is a dataclass

@@ -103,7 +103,8 @@ def big(desk: Opener, tmp_path_factory: pytest.TempPathFactory) -> Desk:
     with closing(sqlite3.connect(path)) as raw:
         raw.executescript(
             "CREATE TABLE big (id INTEGER PRIMARY KEY, a, b); CREATE INDEX big_a ON big (a); CREATE TABLE small (a);"
-            "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 12000) INSERT INTO big SELECT x, x, x FROM c;"
+            "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 12000) "
+            "INSERT INTO big SELECT x, x, x FROM c;"
             "INSERT INTO small VALUES (1);"
         )
     return desk(path)

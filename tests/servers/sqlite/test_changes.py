@@ -42,7 +42,7 @@ async def follow(path: Path, writes: list[str]) -> list[bool]:
         listening = asyncio.ensure_future(hear(changes))
     listening.cancel()
     await asyncio.wait([listening])
-    await changes.aclose()  # pyright: ignore[reportAttributeAccessIssue]  it is an async generator
+    await changes.aclose()
     await database.close()
     return heard
 
@@ -78,7 +78,7 @@ def test_what_commits_nothing_is_not_heard(tmp_path: Path) -> None:
         await asyncio.to_thread(write, path, "INSERT INTO t VALUES (1)")
         async with asyncio.timeout(10):
             await listening
-        await changes.aclose()  # pyright: ignore[reportAttributeAccessIssue]  it is an async generator
+        await changes.aclose()
         await database.close()
         return silent
 

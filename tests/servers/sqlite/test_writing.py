@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,9 @@ PRODUCT = {"name": "Kettle", "category": "Brewing", "price": 39.5}
 
 
 @pytest.fixture
-def writable(desk: Opener, tmp_path: Path) -> Iterator[Desk]:
+def writable(desk: Opener, tmp_path: Path) -> Desk:
     create_sample(tmp_path / "shop.db")
-    yield desk(tmp_path / "shop.db", Policy(allow_write=True, query_timeout=5))
+    return desk(tmp_path / "shop.db", Policy(allow_write=True, query_timeout=5))
 
 
 def test_a_row_is_inserted_with_its_defaults(writable: Desk) -> None:

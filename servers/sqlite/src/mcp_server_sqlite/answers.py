@@ -85,8 +85,8 @@ def _name_type(kinds: set[str]) -> str:
 def _say_rows(limit: int, policy: Policy) -> str:
     if limit < policy.max_rows:
         return (
-            f"Cut after {limit} rows, the limit of this call. There are more: raise limit (at most {policy.max_rows}) or "
-            f"go on with ORDER BY ... LIMIT {limit} OFFSET {limit} in the SQL."
+            f"Cut after {limit} rows, the limit of this call. There are more: raise limit (up to {policy.max_rows}), "
+            f"or go on with ORDER BY ... LIMIT {limit} OFFSET {limit} in the SQL."
         )
     return (
         f"Cut after {policy.max_rows} rows, the most this server returns. There are more: go on with ORDER BY ... "

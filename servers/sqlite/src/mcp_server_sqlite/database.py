@@ -4,7 +4,7 @@ import asyncio
 import os
 import sqlite3
 import stat
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -129,7 +129,7 @@ class Database:
             for name in await self._read(job)
         ]
 
-    async def changes(self) -> AsyncIterator[None]:
+    async def changes(self) -> AsyncGenerator[None, None]:
         """Yield once for every change that anybody commits to the file, or when it is replaced, from now on."""
         from .changes import watch  # here: watchfiles takes 36 ms to import
 

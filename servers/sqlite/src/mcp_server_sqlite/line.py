@@ -78,7 +78,7 @@ class Line(aiosqlite.Connection):
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(answer)
 
-        self._tx.put_nowait((None, perform))
+        self._queue(perform)
         return work
 
     async def _stop(self, work: asyncio.Future[T]) -> None:
@@ -90,9 +90,12 @@ class Line(aiosqlite.Connection):
             patience -= 0.05
         if not work.done():
             self.ending = work
-            self._tx.put_nowait((None, self._drop))
+            self._queue(self._drop)
         else:
             work.exception()  # looked at, so that asyncio does not report it
+
+    def _queue(self, step: Callable[[], None]) -> None:
+        self._tx.put_nowait((None, step))  # pyright: ignore[reportUnknownMemberType]  aiosqlite has no types here
 
     @property
     def lost(self) -> bool:

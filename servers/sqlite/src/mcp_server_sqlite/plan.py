@@ -96,8 +96,8 @@ def _warn_of_scans(reader: Reader, program: list[Instruction]) -> list[str]:
     stepped = {str(row[2]) for row in program if row[1] in ("Next", "Prev")}
     counted = {str(row[2]) for row in program if row[1] == "Count"}
     warnings: list[str] = []
-    for cursor in opened:
-        table, kind = roots.get(opened[cursor], ("sqlite_schema", "table"))
+    for cursor, root in opened.items():
+        table, kind = roots.get(root, ("sqlite_schema", "table"))
         scanned = cursor in counted or (cursor in ended and cursor in stepped)
         if scanned and not table.startswith("sqlite_") and _is_big(reader, table):
             what = "every entry of an index of" if kind == "index" else "every row of"

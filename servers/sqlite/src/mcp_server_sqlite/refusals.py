@@ -76,8 +76,8 @@ def describe_file_error(error: sqlite3.Error, path: object) -> str | None:
 
 def _describe_wal(path: object) -> str:
     return (
-        f"SQLite cannot open {path} for reading. If it is in WAL mode, its folder must be writable or its -wal and -shm "
-        "files present; when nothing writes to it, start the server with --immutable."
+        f"SQLite cannot open {path} for reading. If it is in WAL mode, its folder must be writable or its -wal and "
+        "-shm files present; when nothing writes to it, start the server with --immutable."
     )
 
 

@@ -6,9 +6,11 @@ era wants there.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, cast
 
 from mcp_kernel.errors import INVALID_PARAMS, METHOD_NOT_FOUND, UNSUPPORTED_REVISION, ProtocolError
+from mcp_kernel.protocol import mirroring
 from mcp_kernel.protocol.capabilities import Caller
 from mcp_kernel.protocol.jsonrpc import JsonObject, Request, RequestId
 from mcp_kernel.protocol.revisions import MODERN
@@ -28,11 +30,11 @@ def is_modern(params: JsonObject) -> bool:
     return type(meta) is dict and PROTOCOL_VERSION in meta
 
 
-def admit(request: Request) -> Caller:
+def admit(request: Request, headers: Mapping[str, str] | None = None) -> Caller:
     """Say who asks. Raises `ProtocolError`; the first rung that fails decides.
 
-    1. `_meta` is complete (-32602, status 400). 2. the revision is known (-32022). 3. the method exists (-32601).
-    4. its params carry their fields (-32602).
+    1. `_meta` is complete (-32602, status 400). 2. over HTTP, the headers say what the body says (-32020). 3. the
+    revision is known (-32022). 4. the method exists (-32601). 5. its params carry their fields (-32602).
     """
     meta = request.params.get("_meta")
     if type(meta) is not dict:
@@ -49,6 +51,8 @@ def admit(request: Request) -> Caller:
         raise _malformed(f"params._meta.{CLIENT_INFO} must be an object with a name and a version")
     if LOG_LEVEL in fields and fields[LOG_LEVEL] not in LOG_LEVELS:
         raise _malformed(f"params._meta.{LOG_LEVEL} must be one of: {', '.join(LOG_LEVELS)}")
+    if headers is not None:
+        mirroring.compare(headers, version, request)
     if revision is None:
         raise unsupported(version)
     shape = MODERN_REQUESTS.get(request.method)

@@ -78,7 +78,7 @@ class UriTemplate:
         expressions = [part for part in self._parts if isinstance(part, _Expression)]
         names = [variable.name for expression in expressions for variable in expression.variables]
         self.variables: tuple[str, ...] = tuple(dict.fromkeys(names))
-        self.unmatchable = next(filter(None, map(_obstacle, self._parts)), None)
+        self.unmatchable = next(filter(None, map(_obstacle, self._parts)), _clash(expressions))
         """Why `match` refuses this template, or None."""
         self._steps: tuple[Step, ...] = () if self.unmatchable else tuple(_compile(self._parts))
         literals = [part for part in self._parts if isinstance(part, str)]
@@ -216,6 +216,16 @@ def _obstacle(part: str | _Expression) -> str | None:
         if variable.explode or variable.length is not None:
             modifier = "list" if variable.explode else "prefix"
             return f"{part.source} cannot be matched, {variable.name} has the {modifier} modifier"
+    return None
+
+
+def _clash(expressions: Sequence[_Expression]) -> str | None:
+    """A variable that may be absent cannot occur twice: one place could be read as absent and the other not."""
+    names = [variable.name for expression in expressions for variable in expression.variables]
+    for expression in expressions:
+        for variable in expression.variables:
+            if expression.operator.first and names.count(variable.name) > 1:
+                return f"{variable.name} occurs twice, once where it may be absent"
     return None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from binascii import hexlify
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from os import urandom
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
@@ -21,7 +21,7 @@ from mcp_kernel.errors import (
     ToolError,
     Unsupported,
 )
-from mcp_kernel.protocol import modern
+from mcp_kernel.protocol import mirroring, modern
 from mcp_kernel.protocol.jsonrpc import (
     Failure,
     InvalidMessage,
@@ -36,7 +36,7 @@ from mcp_kernel.protocol.jsonrpc import (
     encode,
 )
 from mcp_kernel.protocol.revisions import MODERN
-from mcp_kernel.server.exchange import Ending, Exchange
+from mcp_kernel.server.exchange import Ending, Exchange, Sink
 from mcp_kernel.server.exchange_legacy import LegacyExchange
 from mcp_kernel.server.exchange_modern import ModernExchange
 from mcp_kernel.server.results import ToolResult, error_result
@@ -47,36 +47,27 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("mcp_kernel")
 
-Sink: TypeAlias = "Callable[[bytes | None], None]"
 Answer: TypeAlias = JsonObject | Prepared | ToolResult
 
 
 def receive(peer: Peer, data: bytes) -> None:
-    """Take the bytes of one message or batch."""
+    """Take the bytes of one message or batch; the answers go to the peer's outlet."""
     try:
         message = decode(data)
     except ProtocolError as error:
-        _reject(error, _reply_of(peer))
+        reject(error, peer.reply)
         return
     if isinstance(message, list):
-        _receive_batch(peer, message)
+        take_batch(peer, message, peer.reply)
     else:
-        _take(peer, message, _reply_of(peer))
+        take(peer, message, peer.reply)
 
 
-def _reply_of(peer: Peer) -> Sink:
-    def reply(data: bytes | None) -> None:
-        if data is not None:
-            peer.send(data, None)
-
-    return reply
-
-
-def _reject(error: ProtocolError, sink: Sink, identifier: RequestId | None = None) -> None:
+def reject(error: ProtocolError, sink: Sink, identifier: RequestId | None = None) -> None:
     """Answer what never became an exchange; an id that could not be read is left out."""
     if isinstance(error, InvalidMessage):
         identifier = error.id
-    sink(encode(Failure(identifier, error.code, error.message, error.data, error.status)))
+    sink(encode(Failure(identifier, error.code, error.message, error.data)), error.status)
 
 
 class _Batch:
@@ -87,34 +78,35 @@ class _Batch:
         self._send = send
         self._answers: list[bytes] = []
 
-    def take(self, data: bytes | None) -> None:
+    def take(self, data: bytes | None, status: int) -> None:
         """Take one answer, or None from a request that has none to give."""
         self._expected -= 1
         if data is not None:
             self._answers.append(data)
-        if self._expected == 0 and self._answers:
-            self._send(b"[%b]" % b",".join(self._answers))
+        if self._expected == 0:
+            self._send(b"[%b]" % b",".join(self._answers) if self._answers else None, 200)
 
 
-def _receive_batch(peer: Peer, messages: list[Message | InvalidMessage]) -> None:
-    reply = _reply_of(peer)
+def take_batch(peer: Peer, messages: list[Message | InvalidMessage], sink: Sink) -> None:
+    """Take the members of a batch; their answers go to the sink together, None when there are none."""
     if not peer.session.revision.batching or not peer.session.is_open:
-        _reject(InvalidMessage("batches exist in revision 2025-03-26 alone"), reply)
+        reject(InvalidMessage("batches exist in revision 2025-03-26 alone"), sink)
         return
     expected = sum(isinstance(message, Request | InvalidMessage) for message in messages)
-    batch = _Batch(expected, reply)
+    batch = _Batch(expected, sink)
     for message in messages:
         if isinstance(message, InvalidMessage):
-            _reject(message, batch.take)
+            reject(message, batch.take)
         elif isinstance(message, Request) and message.method == "initialize":
-            _reject(InvalidMessage("initialize does not go into a batch", message.id), batch.take)
+            reject(InvalidMessage("initialize does not go into a batch", message.id), batch.take)
         else:
-            _take(peer, message, batch.take)
+            take(peer, message, batch.take)
 
 
-def _take(peer: Peer, message: Message, sink: Sink) -> None:
+def take(peer: Peer, message: Message, sink: Sink, headers: Mapping[str, str] | None = None) -> None:
+    """Take one message. `headers` are those that mirror a stateless request over HTTP, by lower-case name."""
     if type(message) is Request:
-        _serve(peer, message, sink)
+        _serve(peer, message, sink, headers)
     elif type(message) is Notification:
         _note(peer, message)
     else:
@@ -124,14 +116,14 @@ def _take(peer: Peer, message: Message, sink: Sink) -> None:
 # --- requests ---
 
 
-def _serve(peer: Peer, request: Request, sink: Sink) -> None:
+def _serve(peer: Peer, request: Request, sink: Sink, headers: Mapping[str, str] | None) -> None:
     if request.id in peer.exchanges:
-        _reject(ProtocolError(INVALID_REQUEST, "A request with this id is in flight"), sink, request.id)
+        reject(ProtocolError(INVALID_REQUEST, "A request with this id is in flight"), sink, request.id)
         return
     try:
-        exchange = _open(peer, request, sink)
+        exchange = _open(peer, request, sink, headers)
     except ProtocolError as error:
-        _reject(error, sink, request.id)
+        reject(error, sink, request.id)
         return
     try:
         answer = _METHODS[request.method](exchange)
@@ -148,10 +140,12 @@ def _serve(peer: Peer, request: Request, sink: Sink) -> None:
         exchange.arm(exchange.limit)
 
 
-def _open(peer: Peer, request: Request, sink: Sink) -> Exchange:
+def _open(peer: Peer, request: Request, sink: Sink, headers: Mapping[str, str] | None) -> Exchange:
     """Admit a request by its era; raises `ProtocolError`."""
-    if modern.is_modern(request.params):
-        exchange = ModernExchange(peer, request, modern.admit(request), sink)
+    if headers is not None or modern.is_modern(request.params):
+        exchange = ModernExchange(peer, request, modern.admit(request, headers), sink)
+        if headers is not None:
+            mirroring.compare_arguments(headers, peer.server.mirrored(request), request.params)
         exchange.resume()
         return exchange
     peer.session.admit(request)

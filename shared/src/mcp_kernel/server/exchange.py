@@ -11,7 +11,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 from mcp_kernel.errors import (
     INTERNAL_ERROR,
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from mcp_kernel.server.questions import Question
 
 T = TypeVar("T")
+
+# Takes the one answer to a request, with the HTTP status that fits it; None when there is none to give.
+Sink: TypeAlias = Callable[[bytes | None, int], None]
 
 
 class Ending(Enum):
@@ -67,11 +70,11 @@ class Exchange(ABC):
         "task",
     )
 
-    def __init__(self, peer: Peer, request: Request, caller: Caller, sink: Callable[[bytes | None], None]) -> None:
+    def __init__(self, peer: Peer, request: Request, caller: Caller, sink: Sink) -> None:
         self.peer = peer
         self.request = request
         self.caller = caller
-        self.sink = sink  # takes the one answer, or None when there is none to give
+        self.sink = sink
         self.limit = peer.server.timeout  # seconds for the handler; None: no limit
         self.task: asyncio.Task[None] | None = None
         self.ending: Ending | None = None
@@ -95,17 +98,17 @@ class Exchange(ABC):
     def fail(self, error: ProtocolError) -> None:
         """Send the error as the answer."""
         failure = Failure(self.request.id, error.code, error.message, error.data, error.status)
-        self._send(encode(failure))
+        self._send(encode(failure), error.status)
 
     def refuse(self, error: Unsupported) -> None:
         """Answer that the client lacks the capability that the request needs."""
         data = {"requiredCapabilities": error.required}
         self.fail(ProtocolError(MISSING_CAPABILITY, str(error), data, status=400))
 
-    def _send(self, data: bytes) -> None:
+    def _send(self, data: bytes, status: int = 200) -> None:
         if not self.answered:
             self.answered = True
-            self.sink(data)
+            self.sink(data, status)
 
     @abstractmethod
     def complete(self, result: JsonObject) -> JsonObject:
@@ -207,7 +210,7 @@ class Exchange(ABC):
             self.park()
         if not self.answered:
             self.answered = True
-            self.sink(None)
+            self.sink(None, 200)
 
     def time_out(self) -> None:
         """Answer that the time was over."""

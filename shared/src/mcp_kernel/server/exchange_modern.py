@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from mcp_kernel.protocol import modern
 from mcp_kernel.protocol.capabilities import Caller
 from mcp_kernel.protocol.jsonrpc import JsonObject, Prepared, Request, encode_result, to_bytes
-from mcp_kernel.server.exchange import Ending, Exchange
+from mcp_kernel.server.exchange import Ending, Exchange, Sink
 from mcp_kernel.server.questions import Question
 from mcp_kernel.server.results import ToolResult
 
@@ -25,7 +24,7 @@ class ModernExchange(Exchange):
 
     __slots__ = ("_binding", "_given", "_known", "_open")
 
-    def __init__(self, peer: Peer, request: Request, caller: Caller, sink: Callable[[bytes | None], None]) -> None:
+    def __init__(self, peer: Peer, request: Request, caller: Caller, sink: Sink) -> None:
         super().__init__(peer, request, caller, sink)
         self._known: Progress | None = None
         self._binding: Binding | None = None
@@ -59,6 +58,8 @@ class ModernExchange(Exchange):
 
         Answers may come without a state; they count for the question of their key once they are validated.
         """
+        if self.request.method not in ASKING:
+            return  # a member that the method does not know
         params = self.request.params
         self._given = cast("JsonObject", params.get("inputResponses") or {})
         state = params.get("requestState")

@@ -10,7 +10,6 @@ from mcp_kernel.protocol.jsonrpc import Failure, RequestId, Response
 from mcp_kernel.protocol.legacy import Session
 from mcp_kernel.server import dispatch
 from mcp_kernel.server.exchange import Ending, Exchange
-from mcp_kernel.server.steps import Steps
 
 if TYPE_CHECKING:
     from mcp_kernel.server.server import Server
@@ -40,16 +39,17 @@ class Outlet(Protocol):
 class Peer:
     """A client: its session where it opened one, its requests in flight, the questions that it was asked."""
 
+    __slots__ = ("_closed", "_held", "calls", "exchanges", "loop", "outlet", "principal", "server", "session", "steps")
+
     def __init__(self, server: Server, outlet: Outlet, *, principal: str | None = None) -> None:
         self.server = server
         self.outlet = outlet
         self.principal = principal
-        self.loop = asyncio.get_running_loop()
+        self.loop, self.steps = server.attach()
         self.session = Session()
         self.calls: Calls[asyncio.Future[Response | Failure]] = Calls()
         self.exchanges: dict[RequestId, Exchange] = {}
-        self.steps = Steps(self.loop)
-        self.closing = asyncio.Event()
+        self._closed: asyncio.Future[None] | None = None
         self._held: dict[bytes, None] = {}
 
     def receive(self, data: bytes) -> None:
@@ -59,6 +59,17 @@ class Peer:
     def send(self, data: bytes, exchange: Exchange | None) -> None:
         """Send one message."""
         self.outlet.send(data, exchange)
+
+    def reply(self, data: bytes | None, status: int) -> None:
+        """Send an answer, if there is one: the sink of a transport that has one channel."""
+        if data is not None:
+            self.outlet.send(data, None)
+
+    async def wait_closed(self) -> None:
+        """Wait until the server ends the connection."""
+        if self._closed is None:
+            self._closed = self.loop.create_future()
+        await asyncio.shield(self._closed)
 
     async def drain(self) -> None:
         """Wait while the client does not read as fast as it is written to."""
@@ -80,7 +91,8 @@ class Peer:
 
     async def close(self, grace: float = 0.0) -> None:
         """End every request: listen streams at once, the others after `grace` seconds; then nothing is left."""
-        self.closing.set()
+        if self._closed is not None and not self._closed.done():
+            self._closed.set_result(None)
         running = [exchange.task for exchange in self.exchanges.values() if exchange.task is not None]
         if running:
             await asyncio.wait(running, timeout=max(grace, 0.05))  # listen streams end in a turn of the loop
@@ -92,4 +104,3 @@ class Peer:
         for waiter in self.calls.drain():
             waiter.cancel()
         self.server.subscriptions.leave(self)
-        self.steps.close()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Final, TypeVar, cast
 
-from mcp_kernel.protocol.jsonrpc import JsonObject, to_bytes
+from mcp_kernel.protocol.jsonrpc import JsonObject, Request, to_bytes
 from mcp_kernel.protocol.modern import SERVER_INFO
 from mcp_kernel.protocol.shapes import CACHEABLE
 from mcp_kernel.server.completion import Completions
@@ -17,6 +17,7 @@ from mcp_kernel.server.handlers import Handler
 from mcp_kernel.server.prompts import Prompt, get_prompt
 from mcp_kernel.server.registry import Registry
 from mcp_kernel.server.resources import Label, Resource, Resources, Template
+from mcp_kernel.server.steps import Steps
 from mcp_kernel.server.subscriptions import Kind, Subscriptions
 from mcp_kernel.server.tools import Declaration, Hints, Tool
 
@@ -74,6 +75,7 @@ class Server:
         self._threads: ThreadPoolExecutor | None = None
         self._closers: list[Callable[[], Awaitable[None]]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._steps: Steps | None = None
 
     # --- declaring ---
 
@@ -233,19 +235,29 @@ class Server:
 
     _tail: bytes | None = None
 
+    def mirrored(self, request: Request) -> Mapping[str, Sequence[str]]:
+        """The arguments of the tool that a request calls which headers mirror: header name to path."""
+        tool = self.tools.get(str(request.params.get("name"))) if request.method == "tools/call" else None
+        return {} if tool is None else tool.mirrored
+
     async def get_prompt(self, exchange: Exchange) -> JsonObject:
         """Answer `prompts/get`."""
         return await get_prompt(exchange, self.prompts)
 
     # --- living ---
 
-    def attach(self) -> None:
-        """A transport starts to serve on the running event loop."""
-        self._loop = asyncio.get_running_loop()
+    def attach(self) -> tuple[asyncio.AbstractEventLoop, Steps]:
+        """Return the running event loop, on which a peer is served, and what starts handlers there."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop, self._steps = loop, Steps(loop)
+        return loop, cast("Steps", self._steps)
 
     async def close(self) -> None:
         """Serving has ended: stop watching, close what the handlers opened."""
         self.subscriptions.close()
+        if self._steps is not None:
+            self._steps.close()
         for closer in self._closers:
             await closer()
         if self._threads is not None:

@@ -105,7 +105,7 @@ class Subscriptions:
         self._listeners.add(listener)
         self._refresh()
         try:
-            await exchange.peer.closing.wait()
+            await exchange.peer.wait_closed()
         finally:
             self._listeners.discard(listener)
             self._refresh()

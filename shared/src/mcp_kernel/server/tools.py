@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from mcp_kernel.errors import INVALID_PARAMS, ProtocolError
+from mcp_kernel.protocol import mirroring
 from mcp_kernel.protocol.jsonrpc import JsonObject
 from mcp_kernel.server.complaints import nearest
 from mcp_kernel.server.handlers import Handler
@@ -53,7 +54,7 @@ class Declaration:
 class Tool:
     """A function that a model may call, as it was registered."""
 
-    __slots__ = ("declaration", "handler", "input_schema", "name", "output")
+    __slots__ = ("declaration", "handler", "input_schema", "mirrored", "name", "output")
 
     def __init__(
         self, function: Callable[..., object], declaration: Declaration, threads: Callable[[], Executor]
@@ -63,6 +64,7 @@ class Tool:
         self.handler = Handler(function, threads)
         given = declaration.input_schema
         self.input_schema = self.handler.arguments.schema if given is None else dict(given)
+        self.mirrored = mirroring.find_mirrored(self.input_schema)
         returned = typing.get_type_hints(function, include_extras=True).get("return", object)
         self.output = ToolOutput(returned, f"{function.__qualname__}, its result")
 
