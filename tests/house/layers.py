@@ -25,9 +25,10 @@ LAYERS: Final = {
     "operations": 3,
     "toolkits": 4,
     "testing": 4,
-    "cli": 4,
-    "": 5,  # the public face, `mcp_kernel/__init__.py`
-    "__main__": 5,
+    "serving": 4,
+    "cli": 5,
+    "": 6,  # the public face, `mcp_kernel/__init__.py`
+    "__main__": 6,
 }
 
 IMPURE: Final = frozenset(
@@ -37,7 +38,7 @@ IMPURE: Final = frozenset(
 HOMES: Final = {
     "pydantic": {"server.schema"},
     "httpx": {"client.http", "auth.oauth", "auth.jwt"},
-    "uvicorn": {"cli"},
+    "uvicorn": {"serving"},
 }
 """The only modules of the kernel that name these."""
 
@@ -49,6 +50,9 @@ FACES: Final = {f"{KERNEL}.toolkits", f"{KERNEL}.testing", f"{KERNEL}.cli"}
 
 PORCH: Final = {"", "__init__", "__main__", "cli", "server"}
 """The modules of a server that know MCP; every other one is its domain."""
+
+UPWARD_DOORS: Final = {("server.server", "mcp_kernel.transports.http")}
+"""The one import upwards: `Server.asgi()`, inside its function, so that a server is one object to its user."""
 
 ERA: Final = re.compile(r"(^|_)(era|legacy|modern)($|_)", re.IGNORECASE)
 
@@ -66,8 +70,14 @@ ERA_KEEPERS: Final = {
 }
 """Where code may branch on the era; elsewhere what differs is behind `Exchange`, or data."""
 
-ERA_DOORS: Final = frozenset({"mcp_kernel.server.dispatch._open"})
-"""The one function elsewhere that tells which era a message is of, and makes its `Exchange`."""
+ERA_DOORS: Final = frozenset(
+    {
+        "mcp_kernel.server.dispatch._open",
+        "mcp_kernel.transports.http.HttpApp._route",
+        "mcp_kernel.transports.http.HttpApp._serve_endpoint",
+    }
+)
+"""The functions elsewhere that tell which era a message or an HTTP request is of, and hand it on."""
 
 
 def upward_imports(modules: Iterable[Module]) -> list[str]:
@@ -80,7 +90,7 @@ def upward_imports(modules: Iterable[Module]) -> list[str]:
             continue
         for imported in module.imports:
             target = _target(imported)
-            if target is None or target == part:
+            if target is None or target == part or (_inner(module.name), imported.module) in UPWARD_DOORS:
                 continue
             if LAYERS.get(target, 9) >= LAYERS[part] or {part, target} == {"client", "server"}:
                 found.append(f"{module.at(imported.line)} imports {imported.module}.{imported.name}")

@@ -93,12 +93,17 @@ class Host:
         *,
         plugs: tuple[Callable[[], Ends], Callable[[], Ends]] = (pipe_in, pipe_out),
         environment: dict[str, str] | None = None,
+        stderr: int | None = None,
     ) -> None:
         self.witness = Witness()
         self._log = tempfile.TemporaryFile()
         (stdin, self.inlet), (stdout, self.outlet) = plugs[0](), plugs[1]()
         self.process = subprocess.Popen(
-            list(command), stdin=stdin, stdout=stdout, stderr=self._log, env=surroundings(**(environment or {}))
+            list(command),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=self._log if stderr is None else stderr,
+            env=surroundings(**(environment or {})),
         )
         os.close(stdin)
         os.close(stdout)
@@ -135,6 +140,10 @@ class Host:
         return self.ask("tools/call", name=tool, arguments=arguments)
 
     # --- in ---
+
+    def has_line(self) -> bool:
+        """Whether something can be read now."""
+        return b"\n" in self._received or bool(select.select([self.outlet], [], [], 0)[0])
 
     def read_line(self, patience: float = PATIENCE) -> bytes:
         """The next line as it came, or b"" at the end of the stream; unjudged."""

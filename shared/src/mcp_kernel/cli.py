@@ -10,6 +10,7 @@ from typing import Final, NoReturn, cast
 from mcp_kernel.server.server import Server
 
 _LEVELS: Final = ("debug", "info", "warning", "error")
+_TRANSPORTS: Final = ("stdio", "http", "sse")
 _HOSTS: Final = ("claude-desktop", "claude-code", "vscode", "cursor")
 
 
@@ -28,8 +29,9 @@ class CommandLine(argparse.ArgumentParser):
         self.add_argument("--version", action="version", version=f"{program} {version}")
         shared = self.add_argument_group("options of every server")
         shared.add_argument(
-            "--transport", choices=["stdio"], default="stdio", help="how clients connect (default: stdio)"
+            "--transport", choices=_TRANSPORTS, default="stdio", help="how clients connect (default: stdio)"
         )
+        _add_http(self.add_argument_group("options of --transport http and sse"))
         shared.add_argument(
             "--timeout", type=positive, default=60.0, metavar="S", help="seconds for one call (default: 60)"
         )
@@ -86,6 +88,13 @@ class CommandLine(argparse.ArgumentParser):
         )
         server.timeout = arguments.timeout
         server.max_output_bytes = arguments.max_output_bytes
+        if arguments.transport != "stdio":
+            from mcp_kernel.serving import serve_http
+
+            problem = serve_http(server, arguments)
+            if problem:
+                self.error(problem)
+            return
         if is_terminal():
             sys.stderr.write(self._greet(server, arguments, serves))
         from mcp_kernel.transports import stdio
@@ -103,6 +112,30 @@ class CommandLine(argparse.ArgumentParser):
             f"{configuration(host, self.prog, self.spell_out(arguments))}\n\n"
             "Waiting for messages; Ctrl-C ends it.\n"
         )
+
+
+def _add_http(group: argparse._ArgumentGroup) -> None:  # pyright: ignore[reportPrivateUsage]  # it has no public name
+    add = group.add_argument
+    add("--host", default="127.0.0.1", metavar="H", help="the address to listen on (default: 127.0.0.1)")
+    add("--port", type=count, default=8000, metavar="P", help="the port; 0 takes a free one (default: 8000)")
+    add("--path", default="/mcp", metavar="PATH", help="the path of the endpoint (default: /mcp)")
+    add("--uds", metavar="PATH", help="listen on a Unix domain socket instead")
+    add(
+        "--allowed-host",
+        action="append",
+        default=[],
+        metavar="H",
+        help="a name under which clients may address the server, besides this machine's own",
+    )
+    add(
+        "--allowed-origin",
+        action="append",
+        default=[],
+        metavar="O",
+        help="an origin whose pages may use the server, as https://app.example",
+    )
+    add("--session-idle", type=positive, default=1800.0, metavar="S", help="seconds until an unused session ends")
+    add("--drain", type=positive, default=3.0, metavar="S", help="seconds for calls in flight at the end (default: 3)")
 
 
 def positive(text: str) -> float:

@@ -108,7 +108,7 @@ class Desk:
     runner: asyncio.Runner
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self.runner.run(work)
+        return self.runner.run(asyncio.wait_for(work, 60))  # a fence that is down must fail a test, not hang it
 
     def query(self, sql: str, *args: Any, **kwargs: Any) -> list[list[Any]]:
         return self.run(self.database.query(sql, *args, **kwargs)).rows

@@ -155,6 +155,14 @@ def test_what_takes_too_long_says_so(hurried: Desk, sql: str) -> None:
     assert "stopped after 0.3 s, the time a query may take here" in hurried.ask(sql)
 
 
+def test_one_value_is_limited_and_all_memory_is(hurried: Desk) -> None:
+    assert hurried.query("SELECT length(zeroblob(9999999))") == [[9999999]]
+    assert "larger than this server allows" in hurried.ask("SELECT length(zeroblob(10000001))")
+    many = ", ".join("max(randomblob(9000000))" for _ in range(60))
+    assert "needs more memory than this server allows" in hurried.ask(f"SELECT length(x) FROM (SELECT {many}), (SELECT 1 AS x)")
+    assert hurried.query("PRAGMA hard_heap_limit") == [[256 * 1024 * 1024]]
+
+
 @pytest.mark.parametrize(
     ("sql", "rows"),
     [

@@ -83,6 +83,7 @@ TABLE_ATTACKS = [
     "SELECT * FROM letters_segdir",
     "SELECT * FROM positions",
     "SELECT * FROM (SELECT 0 AS id, 0.0 AS x0, 0.0 AS x1) NATURAL FULL JOIN positions",
+    f"SELECT 1 FROM (SELECT {sum(ALPHA.encode())}.0 AS x0) NATURAL JOIN positions",
     "SELECT * FROM positions_node",
     "SELECT rowid FROM names WHERE names MATCH 'hush'",
 ]

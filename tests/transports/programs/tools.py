@@ -113,8 +113,9 @@ def fall_in_a_thread(kind: str) -> str:
 
 
 @server.tool()
-async def say(how: str, text: str) -> str:
+async def say(how: str, text: str, times: int = 1) -> str:
     """Write to what a program takes for its stdout."""
+    text *= times
     data = text.encode()
     if how == "print":
         print(text, flush=True)  # noqa: T201  # that is what is tested

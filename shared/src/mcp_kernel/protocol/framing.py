@@ -61,3 +61,18 @@ class Lines:
         """End of the stream: a half line at the end is no message and is dropped."""
         self._partial = bytearray()
         self._discarding = False
+
+
+def write_event(data: bytes, *, identifier: str | None = None, event: str | None = None) -> bytes:
+    """Write one server-sent event; `data` is one line, as encoded messages are."""
+    head = b"" if identifier is None else b"id: %b\n" % identifier.encode("ascii")
+    name = b"" if event is None else b"event: %b\n" % event.encode("ascii")
+    return b"%b%bdata: %b\n\n" % (head, name, data)
+
+
+def write_retry(milliseconds: int) -> bytes:
+    """Write how long a client shall wait before it connects again."""
+    return b"retry: %d\n\n" % milliseconds
+
+
+KEEP_ALIVE: Final = b": keep-alive\n\n"  # a comment, which every client passes over

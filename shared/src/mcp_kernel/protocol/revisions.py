@@ -23,6 +23,7 @@ class Revision:
     structured_output: bool = True  # structuredContent, outputSchema, resource links, titles: from 2025-06-18
     elicitation: bool = True  # forms: from 2025-06-18
     icons: bool = True  # icons, sampling with tools, URL elicitation: from 2025-11-25
+    polling: bool = False  # priming events, retry, streams that end early: 2025-11-25 alone
     any_structure: bool = False  # structuredContent that is no object: from 2026-07-28
 
 
@@ -39,7 +40,7 @@ LEGACY: Final[dict[str, Revision]] = {
         ),
         Revision(name="2025-03-26", batching=True, structured_output=False, elicitation=False, icons=False),
         Revision(name="2025-06-18", icons=False),
-        Revision(name="2025-11-25"),
+        Revision(name="2025-11-25", polling=True),
     )
 }
 MODERN: Final[dict[str, Revision]] = {

@@ -89,6 +89,13 @@ class Context:
         self._exchange.log(level, data, logger)
         await self._exchange.peer.drain()
 
+    def release_stream(self, retry_ms: int) -> None:
+        """Let the client go while the work goes on: it comes back for the rest after so many milliseconds.
+
+        Only where the client can do that (HTTP sessions of 2025-11-25); elsewhere nothing happens.
+        """
+        self._exchange.peer.outlet.release(self._exchange, retry_ms)
+
     def changed(self, uri: str) -> None:
         """Tell those who subscribed to a resource that it changed."""
         self._exchange.peer.server.changed(uri)

@@ -171,16 +171,26 @@ async def _run(exchange: Exchange, answer: Awaitable[Answer]) -> None:
 
 
 def _answer_error(exchange: Exchange, error: Exception) -> None:
+    told = (ToolError, *exchange.peer.server.tool_errors)
+    error = _unwrap(error, (*told, ProtocolError, Unsupported))
     if isinstance(error, ProtocolError):
         exchange.fail(error)
     elif isinstance(error, Unsupported):
         exchange.refuse(error)
-    elif not isinstance(error, (ToolError, *exchange.peer.server.tool_errors)):
+    elif not isinstance(error, told):
         exchange.fail(_report_incident(exchange))
     elif exchange.request.method == "tools/call":
         exchange.finish(error_result(str(error)))
     else:
         exchange.fail(ProtocolError(INTERNAL_ERROR, str(error)))
+
+
+def _unwrap(error: Exception, told: tuple[type[Exception], ...]) -> Exception:
+    """Of what the tasks of a `TaskGroup` raised the first, where all of it is meant for the client."""
+    if not isinstance(error, ExceptionGroup):
+        return error
+    group = cast("ExceptionGroup[Exception]", error)
+    return group if group.split(told)[1] is not None else _unwrap(group.exceptions[0], told)
 
 
 def _report_incident(exchange: Exchange) -> ProtocolError:
@@ -220,14 +230,14 @@ def _subscribe(exchange: Exchange) -> JsonObject:
     if not peer.server.resources.has(uri):
         raise ResourceNotFound(uri)
     peer.session.subscriptions.add(uri)
-    peer.server.subscriptions.join(peer)
+    peer.server.subscriptions.subscribe(peer)
     return {}
 
 
 def _unsubscribe(exchange: Exchange) -> JsonObject:
     peer = exchange.peer
     peer.session.subscriptions.discard(cast("str", exchange.request.params["uri"]))
-    peer.server.subscriptions.refresh()
+    peer.server.subscriptions.subscribe(peer)
     return {}
 
 

@@ -28,7 +28,7 @@ from mcp_kernel.protocol.jsonrpc import (
     encode,
     encode_result,
 )
-from mcp_kernel.protocol.shapes import LOG_LEVELS
+from mcp_kernel.protocol.shapes import ASKING, LOG_LEVELS
 from mcp_kernel.server.results import ToolResult, error_result
 
 if TYPE_CHECKING:
@@ -165,6 +165,8 @@ class Exchange(ABC):
         Raises `Unsupported` when the client did not declare the capability, `Declined` when the user said no,
         `ToolError` when no answer could be had. A key can be asked once in a call.
         """
+        if self.request.method not in ASKING:
+            raise RuntimeError(f"{self.request.method} cannot ask the client anything")
         if self.asked is None:
             self.asked = set()
         if question.key in self.asked:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from mcp_kernel.protocol import modern
 from mcp_kernel.protocol.capabilities import Caller
 from mcp_kernel.protocol.jsonrpc import JsonObject, Prepared, Request, encode_result, to_bytes
+from mcp_kernel.protocol.shapes import ASKING
 from mcp_kernel.server.exchange import Ending, Exchange, Sink
 from mcp_kernel.server.questions import Question
 from mcp_kernel.server.results import ToolResult

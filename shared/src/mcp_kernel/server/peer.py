@@ -31,6 +31,10 @@ class Outlet(Protocol):
         """Send one message; `exchange` is the request that it belongs to, None for one that belongs to none."""
         ...
 
+    def release(self, exchange: Exchange, retry: int) -> None:
+        """End the stream of a request early where the client can resume it, `retry` milliseconds later."""
+        ...
+
     async def drain(self) -> None:
         """Wait until the client has read what is pending, or most of it."""
         ...

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar, cast
 
 from mcp_kernel.errors import Declined
-from mcp_kernel.protocol import capabilities
+from mcp_kernel.protocol import capabilities, forms
 from mcp_kernel.protocol.jsonrpc import JsonObject
 from mcp_kernel.server.content import Message
 from mcp_kernel.server.schema import Form
@@ -106,17 +106,14 @@ def ask_form(key: str, message: str, form: type[T]) -> Question[T]:
 
 
 def ask_schema(key: str, message: str, schema: Mapping[str, object]) -> Question[JsonObject]:
-    """A form given as its schema, which is passed on untouched; required fields must be there."""
+    """A form given as its schema, which is passed on untouched; what was filled in must fit it."""
     params: JsonObject = {"message": message, "requestedSchema": dict(schema)}
-    required = cast("Sequence[str]", schema.get("required") or ())
 
     def read(result: JsonObject) -> JsonObject:
-        content = _accepted(result, message).get("content")
-        fields = cast("JsonObject", content) if isinstance(content, dict) else {}
-        missing = [name for name in required if name not in fields]
-        if missing:
-            raise ValueError(f"missing: {', '.join(missing)}")
-        return fields
+        content = _accepted(result, message).get("content") or {}
+        if not forms.fits(content, schema):
+            raise ValueError("the content does not fit the form")
+        return cast("JsonObject", content)
 
     return Question(key, "elicitation/create", params, capabilities.FORM, read)
 
@@ -145,19 +142,27 @@ def ask_sample(key: str, messages: str | Sequence[Message], sampling: Sampling) 
     """An answer of the host's model."""
     conversation = [Message(messages)] if isinstance(messages, str) else messages
     params = sampling.to_params([message.to_wire() for message in conversation])
-    required = capabilities.SAMPLING if sampling.tools is None else capabilities.SAMPLING_WITH_TOOLS
+    plain = sampling.tools is None and sampling.tool_choice is None
+    required = capabilities.SAMPLING if plain else capabilities.SAMPLING_WITH_TOOLS
     return Question(key, "sampling/createMessage", params, required, _read_sampled)
 
 
 def _read_sampled(result: JsonObject) -> Sampled:
     content = result.get("content")
     blocks = cast("list[object]", content) if isinstance(content, list) else [content]
-    if not all(isinstance(block, dict) and "type" in block for block in blocks):
+    if not all(_is_block(block) for block in blocks):
         raise ValueError("content must be a content block or a list of them")
     role, model, stop = result.get("role"), result.get("model"), result.get("stopReason")
     if not isinstance(role, str) or not isinstance(model, str):
         raise ValueError("role and model must be strings")
     return Sampled(role, model, cast("list[JsonObject]", blocks), stop if isinstance(stop, str) else None)
+
+
+def _is_block(block: object) -> bool:
+    if not isinstance(block, dict):
+        return False
+    fields = cast("JsonObject", block)
+    return isinstance(fields.get("text"), str) if fields.get("type") == "text" else "type" in fields
 
 
 def ask_roots(key: str) -> Question[list[Root]]:
@@ -170,8 +175,9 @@ def _read_roots(result: JsonObject) -> list[Root]:
     if not isinstance(given, list):
         raise ValueError("roots must be a list")
     roots: list[Root] = []
-    for item in cast("list[JsonObject]", given):
-        uri, name = item.get("uri"), item.get("name")
+    for item in cast("list[object]", given):
+        root = cast("JsonObject", item) if isinstance(item, dict) else {}
+        uri, name = root.get("uri"), root.get("name")
         if not isinstance(uri, str):
             raise ValueError("a root needs a uri")
         roots.append(Root(uri, name if isinstance(name, str) else None))

@@ -14,7 +14,7 @@ from typing import Final, cast
 from pydantic_core import CoreSchema, SchemaSerializer, SchemaValidator, ValidationError, core_schema, from_json
 
 from mcp_kernel.errors import InvalidArguments
-from mcp_kernel.protocol.jsonrpc import JsonObject
+from mcp_kernel.protocol.jsonrpc import JsonObject, to_bytes
 from mcp_kernel.server import docstrings
 from mcp_kernel.server.complaints import explain
 from mcp_kernel.server.hints import Described, Hints, with_default
@@ -208,7 +208,8 @@ class Form:
     def parse(self, content: object) -> object:
         """Return an instance of the model; raises `ValueError` that tells which fields do not fit."""
         try:
-            return self._validator.validate_python(content)
+            # As JSON and strictly: "yes" is no answer to a checkbox, while the text "red" is one to an enum.
+            return self._validator.validate_json(to_bytes(content), strict=True)
         except ValidationError as error:
             raise ValueError(explain(error.errors(include_url=False), self.schema)) from None
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from mcp_kernel.protocol.jsonrpc import JsonObject, Request, to_bytes
 from mcp_kernel.protocol.modern import SERVER_INFO
@@ -20,6 +20,9 @@ from mcp_kernel.server.resources import Label, Resource, Resources, Template
 from mcp_kernel.server.steps import Steps
 from mcp_kernel.server.subscriptions import Kind, Subscriptions
 from mcp_kernel.server.tools import Declaration, Hints, Tool
+
+if TYPE_CHECKING:
+    from mcp_kernel.transports.http import HttpApp, HttpOptions
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -245,6 +248,15 @@ class Server:
         return await get_prompt(exchange, self.prompts)
 
     # --- living ---
+
+    def asgi(self, options: HttpOptions | None = None) -> HttpApp:
+        """Return an ASGI application that serves every revision at `/mcp`; it mounts in any framework.
+
+        Serve with several processes only behind one key: see `state_key`.
+        """
+        from mcp_kernel.transports.http import HttpApp
+
+        return HttpApp(self, options)
 
     def attach(self) -> tuple[asyncio.AbstractEventLoop, Steps]:
         """Return the running event loop, on which a peer is served, and what starts handlers there."""

@@ -52,14 +52,15 @@ class Subscriptions:
 
     def __init__(self) -> None:
         self._listeners: set[Listener] = set()
-        self._sessions: set[Peer] = set()
+        self._sessions: set[Peer] = set()  # who hears of lists
+        self._subscribers: set[Peer] = set()  # who subscribed to resources
         self._watchers: list[Watcher] = []
         self._watching: list[asyncio.Task[None]] = []
 
     @property
     def uris(self) -> set[str]:
         """The URIs that somebody is subscribed to now."""
-        found = {uri for peer in self._sessions for uri in peer.session.subscriptions}
+        found = {uri for peer in self._subscribers for uri in peer.session.subscriptions}
         return found.union(*(listener.uris for listener in self._listeners))
 
     def __iter__(self) -> Iterator[str]:
@@ -72,18 +73,23 @@ class Subscriptions:
     # --- who listens ---
 
     def join(self, peer: Peer) -> None:
-        """A legacy session is ready to be notified, or subscribed to something."""
+        """A legacy session is ready to be notified."""
         self._sessions.add(peer)
+
+    def subscribe(self, peer: Peer) -> None:
+        """What a legacy session is subscribed to has changed."""
+        if peer.session.subscriptions:
+            self._subscribers.add(peer)
+        else:
+            self._subscribers.discard(peer)
         self._refresh()
 
     def leave(self, peer: Peer) -> None:
-        """A peer is gone, or its last subscription is."""
+        """A peer is gone."""
         self._sessions.discard(peer)
-        self._refresh()
-
-    def refresh(self) -> None:
-        """What a session is subscribed to has changed."""
-        self._refresh()
+        if peer in self._subscribers:
+            self._subscribers.discard(peer)
+            self._refresh()
 
     async def listen(self, exchange: Exchange) -> JsonObject:
         """Answer `subscriptions/listen`: acknowledge the filter, then hold the stream open until it is ended."""
@@ -117,7 +123,7 @@ class Subscriptions:
 
     def changed(self, uri: str) -> None:
         """Tell those who subscribed to a resource that it changed."""
-        for peer in self._sessions:
+        for peer in self._subscribers:
             if uri in peer.session.subscriptions:
                 peer.announce(encode(Notification("notifications/resources/updated", {"uri": uri})))
         for listener in self._listeners:

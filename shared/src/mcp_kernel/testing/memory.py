@@ -62,6 +62,9 @@ class _Outlet:
     def send(self, data: bytes, exchange: Exchange | None) -> None:
         self._take(data)
 
+    def release(self, exchange: Exchange, retry: int) -> None:
+        """There is one stream, and it stays."""
+
     async def drain(self) -> None:
         self._drained.clear()
         await self._drained.wait()

@@ -20,10 +20,21 @@ class Pair(NamedTuple):
 
 def take_stdio() -> Pair:
     """Move the protocol's stream out of reach; neither descriptor is inherited by child processes."""
-    sys.stdout.flush()
+    for descriptor in (0, 1, 2):
+        _make_up_for(descriptor)
     incoming, outgoing = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
     os.dup2(2, 1)
+    if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]  # None where it was closed
+        sys.stdout.flush()  # only now: what was printed before the server started is no message either
     return Pair(incoming, outgoing)
+
+
+def _make_up_for(descriptor: int) -> None:
+    """Open the null device where whoever started us closed a descriptor, before something else gets its number."""
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free

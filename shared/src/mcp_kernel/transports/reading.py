@@ -51,8 +51,8 @@ class _PolledReader:
     def _on_readable(self) -> None:
         try:
             chunk = os.read(self._descriptor, CHUNK)
-        except InterruptedError:
-            return
+        except (BlockingIOError, InterruptedError):
+            return  # a false alarm, on a description that somebody else made non-blocking
         except OSError:
             chunk = b""  # the other end is gone without a word
         if not chunk:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import os
 import signal
 import sys
+from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from mcp_kernel.errors import PARSE_ERROR
@@ -15,12 +18,15 @@ from mcp_kernel.protocol.jsonrpc import Failure, encode
 from mcp_kernel.server.exchange import Exchange
 from mcp_kernel.server.peer import Peer
 from mcp_kernel.server.server import Server
+from mcp_kernel.transports.children import end_children
 from mcp_kernel.transports.guard import Pair, take_stdio
 from mcp_kernel.transports.reading import Reader, open_reader
 from mcp_kernel.transports.writing import Writer
 
 GRACE: Final = 0.5  # seconds that calls in flight have left when the client is gone
+LAST: Final = 0.95  # seconds after which the process ends, whatever still hangs
 MOST_IN_FLIGHT: Final = 1000  # requests at once; with more, reading pauses until some are answered
+TICK: Final = 0.02  # seconds between two looks whether some have ended
 
 
 class Connection:
@@ -32,6 +38,8 @@ class Connection:
         self.ended = asyncio.Event()
         self._line_limit = line_limit
         self._lines = Lines(line_limit)
+        self._unserved: deque[bytes | Oversized] = deque()
+        self._is_due = False
         self._peer = Peer(server, self)
         self._writer = Writer(pair.outgoing, self._on_drained, self._end)
         self._reader: Reader = open_reader(pair.incoming, self._take)
@@ -43,29 +51,51 @@ class Connection:
         if not chunk:
             self._end()
             return
-        receive = self._peer.receive
-        for line in self._lines.feed(chunk):
+        self._unserved.extend(self._lines.feed(chunk))
+        self._serve()
+
+    def _serve(self) -> None:
+        """Serve what was read, only as fast as the client takes its answers and as calls end; then read on."""
+        self._is_due = False
+        if self.ended.is_set():
+            return
+        lines = self._unserved
+        while lines and not self._is_full():
+            line = lines.popleft()
             if isinstance(line, Oversized):
                 self._refuse_line()
             else:
-                receive(line)
+                self._peer.receive(line)
         self._writer.flush()
         self._balance()
 
-    def _refuse_line(self) -> None:
-        text = f"A line was longer than {self._line_limit} bytes and was discarded"
-        self.send(encode(Failure(None, PARSE_ERROR, text)), None)
+    def _serve_soon(self) -> None:
+        if not self._is_due:
+            self._is_due = True
+            self._peer.loop.call_soon(self._serve)
+
+    def _is_full(self) -> bool:
+        if self._writer.congested:
+            self._writer.flush()
+        return self._writer.congested or self._is_busy()
+
+    def _is_busy(self) -> bool:
+        # A call that waits for the client's answer must not keep us from reading that answer.
+        return len(self._peer.exchanges) - len(self._peer.calls) >= MOST_IN_FLIGHT
 
     def _balance(self) -> None:
-        """Read only as fast as the client takes its answers, and as calls end."""
-        # A call that waits for the client's answer must not keep us from reading that answer.
-        running = len(self._peer.exchanges) - len(self._peer.calls)
-        full = self._writer.congested or running >= MOST_IN_FLIGHT
+        full = bool(self._unserved) or self._is_full()
         if full and not self._paused:
             self._reader.pause()
         elif self._paused and not full:
             self._reader.resume()
         self._paused = full
+        if full and self._is_busy():  # a call that ends without an answer, as one that was cancelled, does not tell
+            self._peer.loop.call_later(TICK, self._serve_soon)
+
+    def _refuse_line(self) -> None:
+        text = f"A line was longer than {self._line_limit} bytes and was discarded"
+        self.send(encode(Failure(None, PARSE_ERROR, text)), None)
 
     def _end(self) -> None:
         self._reader.close()
@@ -82,7 +112,10 @@ class Connection:
         """Send one message; on stdio all go the same way."""
         self._writer.put(data)
         if self._paused:
-            self._peer.loop.call_soon(self._balance)
+            self._serve_soon()
+
+    def release(self, exchange: Exchange, retry: int) -> None:
+        """There is one stream, and it stays."""
 
     async def drain(self) -> None:
         """Wait until everything is written."""
@@ -90,27 +123,51 @@ class Connection:
 
     def _on_drained(self) -> None:
         self._peer.release()
-        self._balance()
+        self._serve_soon()
 
     async def close(self, grace: float = GRACE) -> None:
         """Give calls in flight `grace` seconds, cancel the rest, and write what is left."""
+        began = self._peer.loop.time()
         self._reader.close()
         await self._peer.close(grace)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._writer.drain(), 0.2)
+            left = began + LAST - self._peer.loop.time()
+            await asyncio.wait_for(self._writer.drain(), max(left - 0.1, 0.1))
         self._writer.close()
 
 
-async def serve(server: Server, pair: Pair, *, line_limit: int = DEFAULT_LINE_LIMIT) -> None:
-    """Serve one client on a pair of descriptors until its stream ends or SIGTERM comes."""
+async def serve(
+    server: Server,
+    pair: Pair,
+    *,
+    line_limit: int = DEFAULT_LINE_LIMIT,
+    on_end: Callable[[], None] | None = None,
+) -> None:
+    """Serve one client on a pair of descriptors until its stream ends or SIGTERM comes.
+
+    `on_end` is called first when the end begins.
+    """
     server.attach()
     connection = Connection(server, pair, line_limit)
-    loop = asyncio.get_running_loop()
-    with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # Windows; not in the main thread
-        loop.add_signal_handler(signal.SIGTERM, connection.ended.set)
+    _end_on_termination(connection, on_end)
     await connection.ended.wait()
+    if on_end is not None:
+        on_end()
     await connection.close()
     await server.close()
+
+
+def _end_on_termination(connection: Connection, on_end: Callable[[], None] | None) -> None:
+    """Let SIGTERM end a connection. Not the loop's own signal handler: that hears nothing while the loop is blocked."""
+    loop = asyncio.get_running_loop()
+
+    def end(number: int, frame: object) -> None:
+        if on_end is not None:
+            on_end()
+        loop.call_soon_threadsafe(connection.ended.set)
+
+    with contextlib.suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGTERM, end)
 
 
 def run(server: Server, *, line_limit: int = DEFAULT_LINE_LIMIT) -> None:
@@ -118,7 +175,7 @@ def run(server: Server, *, line_limit: int = DEFAULT_LINE_LIMIT) -> None:
 
     The process ends here, even when a handler's thread is stuck: nothing that a host waits for may depend on it.
     """
-    signal.signal(signal.SIGINT, _exit_on_interrupt)
+    signal.signal(signal.SIGINT, lambda number, frame: exit_now(130))
     pair = take_stdio()
     asyncio.run(_serve_and_exit(server, pair, line_limit))
 
@@ -126,20 +183,25 @@ def run(server: Server, *, line_limit: int = DEFAULT_LINE_LIMIT) -> None:
 async def _serve_and_exit(server: Server, pair: Pair, line_limit: int) -> None:
     code = 0
     try:
-        await serve(server, pair, line_limit=line_limit)
+        await serve(server, pair, line_limit=line_limit, on_end=_set_alarm)
     except Exception as error:  # reported as Python would, but the process must end all the same
         sys.excepthook(type(error), error, error.__traceback__)
         code = 1
+    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]  # a return would wait for threads before it gets there
     exit_now(code)
+
+
+def _set_alarm() -> None:
+    """End the process in time whatever hangs: what is to be closed, or a handler that blocks the event loop."""
+    if hasattr(signal, "setitimer"):  # not on Windows
+        signal.signal(signal.SIGALRM, lambda number, frame: exit_now(0))
+        signal.setitimer(signal.ITIMER_REAL, LAST)
 
 
 def exit_now(code: int) -> None:
     """End the process without waiting for threads."""
+    end_children()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(AttributeError, OSError, RuntimeError, ValueError):  # closed, full, or being written
             stream.flush()
     os._exit(code)
-
-
-def _exit_on_interrupt(number: int, frame: object) -> None:
-    exit_now(130)

@@ -1,0 +1,76 @@
+"""Who may talk to an HTTP server at all: the defence against DNS rebinding.
+
+A page that a browser loaded from anywhere can make that browser send requests to this machine. Its requests carry the
+name under which the browser found the server (`Host`) and the page's own origin (`Origin`); both are parsed and held
+against lists, never compared as prefixes: `127.0.0.1:evil` and `127.0.0.1.evil.example` are not this machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+_LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is not served: the HTTP status, and a sentence that names the option to set."""
+
+    status: int
+    reason: str
+
+
+class Admission:
+    """Decides by `Host` and `Origin`, before a body is read.
+
+    `hosts` are names (`files.example`) or names with ports (`files.example:8443`), `origins` are whole
+    (`https://app.example`); those of this machine are always allowed.
+    """
+
+    def __init__(self, hosts: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
+        self._hosts = frozenset(host.lower() for host in hosts)
+        self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
+
+    def refuse(self, headers: Mapping[str, str]) -> Refusal | None:
+        """Return why a request must not be served, or None."""
+        host = headers.get("host", "")
+        if not self._allows_host(host):
+            return Refusal(421, f"The Host {host!r} is not served here. To allow it: --allowed-host {host or 'NAME'}")
+        origin = headers.get("origin")
+        if origin is not None and not self._allows_origin(origin):
+            return Refusal(403, f"The Origin {origin!r} is not allowed. To allow it: --allowed-origin {origin}")
+        return None
+
+    def shares_with(self, origin: str) -> bool:
+        """Tell whether pages of an origin may read the answers: only those that were named."""
+        return origin.lower() in self._origins
+
+    def _allows_host(self, value: str) -> bool:
+        name, port = _split(value)
+        return name is not None and (name in _LOCAL or name in self._hosts or f"{name}:{port}" in self._hosts)
+
+    def _allows_origin(self, value: str) -> bool:
+        if value.lower() in self._origins:
+            return True
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or parts.path or parts.query or parts.fragment or "@" in parts.netloc:
+            return False
+        return _split(parts.netloc)[0] in _LOCAL
+
+
+def _split(authority: str) -> tuple[str | None, str]:
+    """Split `host[:port]`; the host is None where the text is neither a name nor an address with a numeric port."""
+    authority = authority.lower()
+    if authority.startswith("["):
+        name, bracket, rest = authority[1:].partition("]")
+        port = rest.removeprefix(":")
+        valid = bracket and (not rest or rest.startswith(":"))
+    else:
+        name, colon, port = authority.partition(":")
+        valid = not colon or port
+    if not valid or not name or (port and not (port.isascii() and port.isdigit())):
+        return None, ""
+    return name, port

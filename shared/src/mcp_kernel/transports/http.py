@@ -1,0 +1,185 @@
+"""HTTP: an ASGI application for every revision, on one endpoint.
+
+It needs no lifespan and no framework: it runs under any ASGI server, alone or mounted in another application.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from mcp_kernel.errors import ProtocolError
+from mcp_kernel.protocol.jsonrpc import Failure, InvalidMessage, decode, encode
+from mcp_kernel.server.server import Server
+from mcp_kernel.transports import http_modern
+from mcp_kernel.transports.admission import Admission
+from mcp_kernel.transports.http_legacy import IDLE_SECONDS, MOST_SESSIONS, SessionEndpoint, names_session
+from mcp_kernel.transports.incoming import Gone, Incoming, Receive, Scope, Send, TooLarge, TooSlow
+from mcp_kernel.transports.sse import SsePair
+
+BODY_LIMIT: Final = 4 * 1024 * 1024  # bytes
+BODY_SECONDS: Final = 10.0
+DRAIN_SECONDS: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpOptions:
+    """What can be set of the endpoint; times in seconds, sizes in bytes.
+
+    `hosts` and `origins` are allowed beside those of this machine. `sse` serves the pair of 2024-11-05, `/sse` and
+    `/messages`, instead of `path`.
+    """
+
+    path: str = "/mcp"
+    hosts: Iterable[str] = ()
+    origins: Iterable[str] = ()
+    body_limit: int = BODY_LIMIT
+    body_timeout: float = BODY_SECONDS
+    session_idle: float = IDLE_SECONDS
+    most_sessions: int = MOST_SESSIONS
+    sse: bool = False
+
+
+class HttpApp:
+    """The ASGI application of one server."""
+
+    def __init__(self, server: Server, options: HttpOptions | None = None) -> None:
+        self._server = server
+        self._options = options or HttpOptions()
+        self._admission = Admission(self._options.hosts, self._options.origins)
+        self._stateless = http_modern.StatelessEndpoint(server)
+        self._sessions = SessionEndpoint(server, idle=self._options.session_idle, most=self._options.most_sessions)
+        self._pair = SsePair(server)
+        self._path = "/" + self._options.path.strip("/")
+        self._closing = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection's request, as ASGI has it."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._serve(Incoming(scope, receive, send))
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                await self.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _serve(self, incoming: Incoming) -> None:
+        refusal = self._admission.refuse(incoming.headers)
+        if refusal is not None:
+            await incoming.refuse(refusal.status, refusal.reason, ((b"connection", b"close"),))
+            return
+        self._share(incoming)
+        path = incoming.path.rstrip("/") or "/"
+        if path == self._path and not self._options.sse:
+            await self._serve_endpoint(incoming)
+        elif path in ("/sse", "/messages") and self._options.sse:
+            await self._serve_pair(path, incoming)
+        elif path == "/healthz" and incoming.method in ("GET", "HEAD"):
+            await incoming.respond(503 if self._closing else 200, b"closing" if self._closing else b"ok")
+        else:
+            await incoming.refuse(404, f"There is nothing at {incoming.path}; the endpoint is {self._path}")
+
+    def _share(self, incoming: Incoming) -> None:
+        """Let pages of an origin that was named read the answers (CORS); no other page may."""
+        origin = incoming.headers.get("origin", "")
+        if origin and self._admission.shares_with(origin):
+            incoming.extra += [
+                (b"access-control-allow-origin", origin.encode("latin-1")),
+                (b"access-control-expose-headers", b"mcp-session-id, www-authenticate"),
+                (b"vary", b"origin"),
+            ]
+
+    async def _serve_endpoint(self, incoming: Incoming) -> None:
+        if self._closing:
+            await incoming.refuse(503, "The server is closing", ((b"connection", b"close"),))
+        elif incoming.method == "POST":
+            await self._post(incoming)
+        elif incoming.method == "OPTIONS" and incoming.extra:
+            await self._answer_preflight(incoming)
+        elif incoming.method not in ("GET", "DELETE") or http_modern.names_revision(incoming.headers):
+            await incoming.refuse(405, f"{incoming.method} is not served here", ((b"allow", b"POST"),))
+        elif not names_session(incoming.headers):
+            await incoming.refuse(400, "Mcp-Session-Id is missing")
+        elif incoming.method == "GET":
+            await self._sessions.get(incoming)
+        else:
+            await self._sessions.delete(incoming)
+
+    async def _answer_preflight(self, incoming: Incoming) -> None:
+        wanted = incoming.headers.get("access-control-request-headers", "content-type")
+        await incoming.respond(
+            204,
+            headers=(
+                (b"access-control-allow-methods", b"GET, POST, DELETE"),
+                (b"access-control-allow-headers", wanted.encode("latin-1")),
+                (b"access-control-max-age", b"600"),
+            ),
+        )
+
+    async def _post(self, incoming: Incoming) -> None:
+        body = await self._read(incoming)
+        if body is None:
+            return
+        try:
+            message = decode(body)
+        except ProtocolError as error:
+            identifier = error.id if isinstance(error, InvalidMessage) else None
+            await incoming.respond_json(400, encode(Failure(identifier, error.code, error.message)))
+            return
+        await self._route(message, incoming)
+
+    async def _route(self, message: object, incoming: Incoming) -> None:
+        """Hand a message to the endpoint of its era."""
+        if not http_modern.claims(incoming.headers, message):
+            await self._sessions.post(message, incoming)  # pyright: ignore[reportArgumentType]  # what decode returns
+        elif isinstance(message, list):
+            await incoming.refuse(400, "Batches exist in revision 2025-03-26 alone")
+        else:
+            await self._stateless.post(message, incoming)  # pyright: ignore[reportArgumentType]  # as above
+
+    async def _read(self, incoming: Incoming) -> bytes | None:
+        """Return the body of a POST; answers itself where it cannot be taken."""
+        kind = incoming.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            await incoming.refuse(415, f"The Content-Type must be application/json, not {kind or 'missing'}")
+            return None
+        limit = self._options.body_limit
+        announced = incoming.headers.get("content-length", "")
+        try:
+            if announced.isdigit() and int(announced) > limit:
+                raise TooLarge
+            return await incoming.read_body(limit, self._options.body_timeout)
+        except TooLarge:
+            await incoming.refuse(413, f"The body is larger than {limit} bytes", ((b"connection", b"close"),))
+        except TooSlow:
+            await incoming.refuse(408, "The body did not arrive in time", ((b"connection", b"close"),))
+        except Gone:
+            pass
+        return None
+
+    async def _serve_pair(self, path: str, incoming: Incoming) -> None:
+        if path == "/sse" and incoming.method == "GET":
+            await self._pair.open(incoming)
+        elif path == "/messages" and incoming.method == "POST":
+            body = await self._read(incoming)
+            if body is not None:
+                await self._pair.post(body, incoming)
+        else:
+            await incoming.refuse(405, f"{incoming.method} is not served here")
+
+    async def close(self, grace: float = DRAIN_SECONDS) -> None:
+        """Stop serving: tell every stream, give calls in flight `grace` seconds, close the server."""
+        if self._closing:
+            return
+        self._closing = True
+        await asyncio.gather(self._stateless.close(grace), self._sessions.close(grace), self._pair.close(grace))
+        await self._server.close()

@@ -1,0 +1,282 @@
+"""Streamable HTTP with sessions (2025-03-26 to 2025-11-25): POST, the GET stream, DELETE, resumable streams.
+
+A request belongs to its session and not to the POST that brought it: a disconnect does not cancel it, and what it
+sends meanwhile is kept for a client that comes back with `Last-Event-ID`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from binascii import hexlify
+from collections import OrderedDict
+from collections.abc import Mapping
+from functools import partial
+from os import urandom
+from typing import Final
+
+from mcp_kernel.protocol.framing import KEEP_ALIVE, write_event, write_retry
+from mcp_kernel.protocol.jsonrpc import InvalidMessage, Message, Request
+from mcp_kernel.server import dispatch
+from mcp_kernel.server.exchange import Exchange
+from mcp_kernel.server.peer import Peer
+from mcp_kernel.server.server import Server
+from mcp_kernel.transports.http_modern import KEEP_ALIVE_SECONDS
+from mcp_kernel.transports.incoming import Incoming
+from mcp_kernel.transports.streams import Stream, StreamStore
+
+SESSION_HEADER: Final = "mcp-session-id"
+LAST_EVENT_HEADER: Final = "last-event-id"
+MOST_SESSIONS: Final = 10_000  # at the cap, the one idle longest makes room
+IDLE_SECONDS: Final = 1800.0
+_RETRY: Final = 1000  # milliseconds until a client whose stream broke connects again
+
+
+class HttpSession:
+    """One session: its peer, and the streams on which its messages travel. It is the outlet of its peer."""
+
+    __slots__ = ("_streams", "identifier", "last_used", "peer")
+
+    shared = False
+
+    def __init__(self, server: Server) -> None:
+        self.identifier = hexlify(urandom(16)).decode()
+        self.peer = Peer(server, self)
+        self._streams: StreamStore | None = None
+        self.last_used = 0.0
+
+    @property
+    def streams(self) -> StreamStore:
+        """The streams, made when the first is needed: most sessions only ever answer with JSON."""
+        if self._streams is None:
+            self._streams = StreamStore()
+        return self._streams
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is in flight or a stream is being read, which keeps a session from being idle."""
+        return bool(self.peer.exchanges) or (self._streams is not None and self._streams.is_read)
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether the client takes priming events, `retry` and streams that end early; older ones break on them."""
+        return self.peer.session.revision.polling
+
+    @property
+    def congested(self) -> bool:
+        """Whether messages that belong to no request pile up unread."""
+        return self._streams is not None and self._streams.standalone.is_full
+
+    def send(self, data: bytes, exchange: Exchange | None) -> None:
+        """Send a message on the stream of its request, or on the one that the client opened with GET."""
+        stream = self.streams.standalone if exchange is None else self.streams.of_request(exchange.request.id)
+        stream.write(data)
+
+    def release(self, exchange: Exchange, retry: int) -> None:
+        """End the stream of a request early, for a client that can come back for the rest."""
+        if self.is_resumable:
+            self.streams.of_request(exchange.request.id).release(retry)
+
+    async def drain(self) -> None:
+        """Nothing to wait for: what is not read is bounded by each stream."""
+
+    async def close(self, grace: float = 0.0) -> None:
+        """End the session."""
+        await self.peer.close(grace)
+        if self._streams is not None:
+            self._streams.close()
+
+
+class SessionEndpoint:
+    """Serves sessions."""
+
+    def __init__(self, server: Server, *, idle: float = IDLE_SECONDS, most: int = MOST_SESSIONS) -> None:
+        self._server = server
+        self._idle = idle
+        self._most = most
+        self._sessions: OrderedDict[str, HttpSession] = OrderedDict()  # the one used last at the end
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._closers: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    # --- POST ---
+
+    async def post(self, message: Message | list[Message | InvalidMessage], incoming: Incoming) -> None:
+        """Serve one message, or a batch of 2025-03-26."""
+        if isinstance(message, Request) and message.method == "initialize":
+            await self._initialize(message, incoming)
+            return
+        session = await self._find(incoming)
+        if session is None:
+            return
+        if isinstance(message, list):
+            stream = session.streams.open(None)
+            dispatch.take_batch(session.peer, message, partial(session.streams.finish, stream))
+            if not any(isinstance(each, Request | InvalidMessage) for each in message):
+                stream.finish(None, 202)
+        elif isinstance(message, Request):
+            stream = session.streams.open(message.id)
+            dispatch.take(session.peer, message, partial(session.streams.finish, stream))
+        else:
+            dispatch.take(session.peer, message, session.peer.reply)
+            await incoming.respond(202)
+            return
+        await self._answer(session, stream, incoming)
+
+    async def _initialize(self, request: Request, incoming: Incoming) -> None:
+        """Open a session; one whose handshake was refused is none."""
+        session = HttpSession(self._server)
+        stream = Stream(0)
+        dispatch.take(session.peer, request, stream.finish)
+        if session.peer.session.is_open:
+            self._add(session)
+            incoming.extra.append((b"mcp-session-id", session.identifier.encode("ascii")))
+        await incoming.respond_json(stream.status, stream.answer or b"")
+
+    async def _answer(self, session: HttpSession, stream: Stream, incoming: Incoming) -> None:
+        """Answer with JSON where the answer comes first, with a stream where anything else does."""
+        if not stream.is_streaming and not stream.is_finished:
+            gone = asyncio.ensure_future(incoming.wait_gone())
+            gone.add_done_callback(lambda _: stream.wake())
+            try:
+                while not (stream.is_streaming or stream.is_finished or gone.done()):
+                    await stream.wait()
+            finally:
+                gone.cancel()
+            if not (stream.is_streaming or stream.is_finished):
+                stream.is_abandoned = True
+                return  # the request goes on; its answer waits for a client that resumes
+        if stream.is_streaming:
+            await self._deliver(session, stream, 0, incoming)
+            return
+        session.streams.drop(stream)
+        if stream.answer is None:
+            await incoming.respond(202)
+        else:
+            await incoming.respond_json(stream.status, stream.answer)
+
+    async def _deliver(self, session: HttpSession, stream: Stream, after: int, incoming: Incoming) -> None:
+        """Write a stream's events behind a position to the client, until the stream or the client ends."""
+        ticket = stream.attach()
+        gone = asyncio.ensure_future(incoming.wait_gone())
+        gone.add_done_callback(lambda _: stream.wake())
+        try:
+            await incoming.open_stream()
+            if session.is_resumable and after == 0:
+                await incoming.write(write_event(b"", identifier=stream.event_id(0)) + write_retry(_RETRY))
+            while not gone.done() and stream.is_attached(ticket):
+                for position, data in stream.after(after):
+                    await incoming.write(write_event(data, identifier=stream.event_id(position)))
+                    after = stream.delivered = position
+                if stream.release_after is not None and session.is_resumable:
+                    await incoming.write(write_retry(stream.release_after), last=True)
+                    stream.release_after = None
+                    return
+                if any(stream.after(after)):
+                    continue  # more came while the last was written
+                if stream.is_finished:
+                    session.streams.retire(stream)
+                    break
+                if not await stream.wait(KEEP_ALIVE_SECONDS):
+                    await incoming.write(KEEP_ALIVE)
+            if not gone.done():
+                await incoming.write(b"", last=True)
+        finally:
+            stream.detach(ticket)
+            stream.is_abandoned = not stream.is_finished
+            gone.cancel()
+            session.last_used = self._now()
+
+    # --- GET and DELETE ---
+
+    async def get(self, incoming: Incoming) -> None:
+        """Open the stream of messages that belong to no request, or resume a stream that broke."""
+        session = await self._find(incoming)
+        if session is None:
+            return
+        last = incoming.headers.get(LAST_EVENT_HEADER)
+        if last is None:
+            await self._deliver(session, session.streams.standalone, session.streams.standalone.delivered, incoming)
+            return
+        found = session.streams.locate(last)
+        if found is None:
+            await incoming.refuse(404, "The stream of this Last-Event-ID is not kept any more")
+            return
+        await self._deliver(session, found[0], found[1], incoming)
+
+    async def delete(self, incoming: Incoming) -> None:
+        """End the session."""
+        session = await self._find(incoming)
+        if session is not None:
+            del self._sessions[session.identifier]
+            await session.close()
+            await incoming.respond(204)
+
+    # --- the sessions ---
+
+    async def _find(self, incoming: Incoming) -> HttpSession | None:
+        """Return the session of a request; answers itself where there is none."""
+        identifier = incoming.headers.get(SESSION_HEADER)
+        if identifier is None:
+            await incoming.refuse(400, "Mcp-Session-Id is missing: send initialize first, and its answer's id since")
+            return None
+        session = self._sessions.get(identifier)
+        if session is None:
+            await incoming.refuse(404, "There is no such session (any more): send initialize again")
+            return None
+        session.last_used = self._now()
+        self._sessions.move_to_end(identifier)
+        return session
+
+    def _add(self, session: HttpSession) -> None:
+        if len(self._sessions) >= self._most:
+            idle = next((each for each in self._sessions.values() if not each.is_busy), None)
+            self._forget(idle or next(iter(self._sessions.values())))
+        session.last_used = self._now()
+        self._sessions[session.identifier] = session
+        self._sweep_later()
+
+    def _forget(self, session: HttpSession) -> None:
+        """Take a session off the list and end it in the background."""
+        if self._sessions.pop(session.identifier, None) is not None:
+            task = asyncio.ensure_future(session.close())
+            self._closers.add(task)
+            task.add_done_callback(self._closers.discard)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def _sweep_later(self) -> None:
+        if self._sweeper is None and self._sessions:
+            oldest = next(iter(self._sessions.values()))
+            delay = max(oldest.last_used + self._idle - self._now(), self._idle / 20)
+            self._sweeper = asyncio.get_running_loop().call_later(delay, self._sweep)
+
+    def _sweep(self) -> None:
+        """End the sessions that were idle for too long; they stand at the front."""
+        self._sweeper = None
+        limit = self._now() - self._idle
+        for session in list(self._sessions.values()):
+            if session.last_used > limit:
+                break
+            if session.is_busy:
+                session.last_used = self._now()
+                self._sessions.move_to_end(session.identifier)
+            else:
+                self._forget(session)
+        self._sweep_later()
+
+    async def close(self, grace: float) -> None:
+        """End every session: their streams at once, calls in flight after `grace` seconds."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+        sessions = list(self._sessions.values())
+        self._sessions.clear()
+        await asyncio.gather(*(session.close(grace) for session in sessions), *self._closers)
+
+
+def names_session(headers: Mapping[str, str]) -> bool:
+    """Tell whether a request names a session."""
+    return SESSION_HEADER in headers

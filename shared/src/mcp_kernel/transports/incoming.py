@@ -1,0 +1,119 @@
+"""One HTTP request as far as MCP needs it, over the three values that ASGI gives an application."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from typing import Final, TypeAlias, cast
+
+from mcp_kernel.errors import INVALID_REQUEST
+from mcp_kernel.protocol.jsonrpc import Failure, encode
+
+Scope: TypeAlias = MutableMapping[str, object]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, object]]]
+Send: TypeAlias = Callable[[MutableMapping[str, object]], Awaitable[None]]
+Pairs: TypeAlias = list[tuple[bytes, bytes]]
+
+JSON: Final = (b"content-type", b"application/json")
+_STREAM: Final[Pairs] = [
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+class Gone(Exception):
+    """The client hung up before its request was whole."""
+
+
+class TooLarge(Exception):
+    """The body is larger than the limit."""
+
+
+class TooSlow(Exception):
+    """The body did not arrive in time."""
+
+
+class Incoming:
+    """A request and the way to answer it.
+
+    `headers` are by lower-case name; a header that came twice has both values, joined by a comma (RFC 9110, 5.3).
+    """
+
+    __slots__ = ("_receive", "_send", "extra", "headers", "method", "path", "query")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.method = cast("str", scope["method"])
+        path = cast("str", scope["path"])
+        # Mounted in another application, the path is whole and `root_path` says which part is not ours.
+        root = cast("str", scope.get("root_path", ""))
+        self.path = path[len(root) :] if root and path.startswith(root) else path
+        self.query = cast("bytes", scope.get("query_string", b""))
+        self.headers = _read_headers(cast("Iterable[tuple[bytes, bytes]]", scope["headers"]))
+        self.extra: Pairs = []  # headers that every answer to this request carries
+        self._receive = receive
+        self._send = send
+
+    async def read_body(self, limit: int, seconds: float) -> bytes:
+        """Return the body; raises `TooLarge`, `TooSlow` or `Gone`."""
+        message = await self._receive()
+        if not message.get("more_body") and message["type"] == "http.request":
+            body = cast("bytes", message.get("body", b""))
+            if len(body) > limit:
+                raise TooLarge
+            return body
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._read_parts(message, limit)
+        except TimeoutError:
+            raise TooSlow from None
+
+    async def _read_parts(self, message: Mapping[str, object], limit: int) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        while message["type"] == "http.request":
+            part = cast("bytes", message.get("body", b""))
+            size += len(part)
+            if size > limit:
+                raise TooLarge
+            parts.append(part)
+            if not message.get("more_body"):
+                return b"".join(parts)
+            message = await self._receive()
+        raise Gone
+
+    async def wait_gone(self) -> None:
+        """Wait until the client has hung up."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def respond(self, status: int, body: bytes = b"", headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        """Answer with a whole body."""
+        pairs = [*headers, *self.extra, (b"content-length", b"%d" % len(body))]
+        await self._send({"type": "http.response.start", "status": status, "headers": pairs})
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def respond_json(self, status: int, body: bytes) -> None:
+        """Answer with JSON."""
+        await self.respond(status, body, (JSON,))
+
+    async def refuse(self, status: int, reason: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        """Answer with a JSON-RPC error that has no id: the request was not read so far."""
+        body = encode(Failure(None, INVALID_REQUEST, reason))
+        await self.respond(status, body, (JSON, *headers))
+
+    async def open_stream(self) -> None:
+        """Begin an answer of server-sent events."""
+        await self._send({"type": "http.response.start", "status": 200, "headers": [*_STREAM, *self.extra]})
+
+    async def write(self, data: bytes, *, last: bool = False) -> None:
+        """Write a part of the stream."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": not last})
+
+
+def _read_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for name, value in pairs:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers

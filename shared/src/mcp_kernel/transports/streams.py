@@ -1,0 +1,197 @@
+"""The streams of a session: what was sent on each, kept within bounds, so that a client can resume one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from typing import Final
+
+from mcp_kernel.protocol.jsonrpc import RequestId
+
+MOST_EVENTS: Final = 256  # kept on one stream; older ones cannot be resumed behind
+MOST_BYTES: Final = 4 * 1024 * 1024  # kept on one stream
+MOST_STREAMS: Final = 16  # that have ended and can still be resumed
+
+
+class Stream:
+    """Messages in the order in which they were sent, with positions from 1.
+
+    One reader at a time: a new one takes the place of the last, so that no message travels twice.
+    """
+
+    __slots__ = (
+        "_events",
+        "_size",
+        "_ticket",
+        "_wake",
+        "answer",
+        "delivered",
+        "is_abandoned",
+        "is_finished",
+        "is_streaming",
+        "number",
+        "release_after",
+        "request",
+        "start",
+        "status",
+    )
+
+    def __init__(self, number: int, request: RequestId | None = None) -> None:
+        self.number = number
+        self.request = request
+        self._events: deque[tuple[int, bytes]] = deque()
+        self._size = 0
+        self._ticket = 0
+        self._wake: asyncio.Future[None] | None = None
+        self.answer: bytes | None = None
+        self.status = 200
+        self.is_finished = False
+        self.is_streaming = False
+        self.release_after: int | None = None
+        self.is_abandoned = False  # the client that waited for it is gone
+        self.start = 0  # the last position that is not kept any more
+        self.delivered = 0  # the last position that was written to a client
+
+    def event_id(self, position: int) -> str:
+        """The id of the event at a position, unique in the session."""
+        return f"{self.number}-{position}"
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more would push out what nobody has read."""
+        return len(self._events) >= MOST_EVENTS or self._size >= MOST_BYTES
+
+    @property
+    def is_read(self) -> bool:
+        """Whether a client reads the stream now."""
+        return self._wake is not None
+
+    @property
+    def last(self) -> int:
+        """The position of the last message."""
+        return self._events[-1][0] if self._events else self.start
+
+    def write(self, data: bytes) -> None:
+        """Add a message; the oldest go when there are too many."""
+        position = self.last + 1
+        self._events.append((position, data))
+        self._size += len(data)
+        while len(self._events) > MOST_EVENTS or (self._size > MOST_BYTES and len(self._events) > 1):
+            self.start, dropped = self._events.popleft()
+            self._size -= len(dropped)
+        self.is_streaming = True
+        self.wake()
+
+    def finish(self, data: bytes | None, status: int) -> None:
+        """Take the answer; it is the last message of a stream, or the whole answer where there is no stream."""
+        self.answer = data
+        # A JSON-RPC error is no error of HTTP to a session's client: 404 would tell it that the session is dead.
+        self.status = status if status == 400 else 200
+        if self.is_streaming and data is not None:
+            self.write(data)
+        self.is_finished = True
+        self.wake()
+
+    def release(self, retry: int) -> None:
+        """Let the client go: it comes back for the rest after `retry` milliseconds."""
+        self.is_streaming = True
+        self.release_after = retry
+        self.wake()
+
+    def after(self, position: int) -> Iterator[tuple[int, bytes]]:
+        """The messages behind a position."""
+        return iter([event for event in self._events if event[0] > position])
+
+    def attach(self) -> int:
+        """Become the reader; returns a ticket that is good until the next one comes."""
+        self._ticket += 1
+        self.is_abandoned = False
+        self.wake()
+        return self._ticket
+
+    def is_attached(self, ticket: int) -> bool:
+        """Tell whether a reader still is the one."""
+        return ticket == self._ticket
+
+    def detach(self, ticket: int) -> None:
+        """Read no more."""
+        if ticket == self._ticket:
+            self._wake = None
+
+    def wake(self) -> None:
+        """Let the reader look again."""
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    async def wait(self, seconds: float | None = None) -> bool:
+        """Wait until something has come, or so many seconds; tells whether something has."""
+        self._wake = asyncio.get_running_loop().create_future()
+        done, _ = await asyncio.wait([self._wake], timeout=seconds)
+        return bool(done)
+
+
+class StreamStore:
+    """The streams of one session."""
+
+    def __init__(self) -> None:
+        self.standalone = Stream(0)  # of messages that belong to no request
+        self._count = 0
+        self._numbered: OrderedDict[int, Stream] = OrderedDict({0: self.standalone})
+        self._of_request: dict[RequestId, Stream] = {}
+        self._retired: deque[Stream] = deque()
+
+    @property
+    def is_read(self) -> bool:
+        """Whether a client reads one of them now."""
+        return any(stream.is_read for stream in self._numbered.values())
+
+    def open(self, request: RequestId | None) -> Stream:
+        """Open a stream for the POST that brought a request, or a batch (None)."""
+        self._count += 1
+        stream = self._numbered[self._count] = Stream(self._count, request)
+        if request is not None:
+            self._of_request[request] = stream
+        return stream
+
+    def of_request(self, request: RequestId) -> Stream:
+        """The stream of a request in flight; the standalone one for a request that came in a batch."""
+        return self._of_request.get(request, self.standalone)
+
+    def locate(self, event_id: str) -> tuple[Stream, int] | None:
+        """Find the stream and the position of an event id; None for one that is unknown or not kept any more."""
+        number, dash, position = event_id.partition("-")
+        if not (dash and number.isascii() and number.isdigit() and position.isascii() and position.isdigit()):
+            return None
+        stream = self._numbered.get(int(number)) if len(number) < 20 and len(position) < 20 else None
+        return None if stream is None or int(position) < stream.start else (stream, int(position))
+
+    def finish(self, stream: Stream, data: bytes | None, status: int) -> None:
+        """Take the answer of a stream's request; where nobody waits any more it is kept if it can be resumed."""
+        stream.finish(data, status)
+        if stream.is_abandoned and stream.is_streaming:
+            self.retire(stream)
+        elif stream.is_abandoned:
+            self.drop(stream)
+
+    def drop(self, stream: Stream) -> None:
+        """Forget a stream that was answered with JSON: there is nothing to resume."""
+        self._numbered.pop(stream.number, None)
+        if stream.request is not None and self._of_request.get(stream.request) is stream:
+            del self._of_request[stream.request]
+
+    def retire(self, stream: Stream) -> None:
+        """Keep a stream that was delivered for a client that may not have got all of it; the oldest make room."""
+        if stream is self.standalone or stream in self._retired:
+            return
+        if stream.request is not None and self._of_request.get(stream.request) is stream:
+            del self._of_request[stream.request]  # the id may serve another request now
+        self._retired.append(stream)
+        if len(self._retired) > MOST_STREAMS:
+            self.drop(self._retired.popleft())
+
+    def close(self) -> None:
+        """End every stream."""
+        for stream in self._numbered.values():
+            stream.is_finished = True
+            stream.wake()
