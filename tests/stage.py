@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import selectors
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, cast
 
@@ -139,7 +139,7 @@ async def judged_client(
     capabilities: Json | None = None,
     answer: Answerer = say_nothing,
     principal: str | None = None,
-) -> AsyncIterator[Client]:
+) -> AsyncGenerator[Client]:
     judge = Judge()
     options = cast("Json", {"capabilities": capabilities, "answer": answer, "principal": principal})
     try:
@@ -150,7 +150,7 @@ async def judged_client(
 
 
 @asynccontextmanager
-async def judged_wire(server: Server, *, principal: str | None = None) -> AsyncIterator[Wire]:
+async def judged_wire(server: Server, *, principal: str | None = None) -> AsyncGenerator[Wire]:
     judge = Judge()
     try:
         async with Wire(server, principal=principal, observe=judge.observe) as wire:

@@ -161,7 +161,7 @@ async def test_an_id_serves_again_after_it_was_taken_back(connect: Connect, revi
 async def test_a_call_out_of_time_says_so(connect: Connect, revision: str) -> None:
     trace = Trace()
     async with connect(make_server(trace, timeout=2.0), revision) as client:
-        client.wire._patience = 100  # pyright: ignore[reportPrivateUsage]  # the clock jumps
+        client.wire.patience = 100  # the clock jumps
         began = asyncio.get_running_loop().time()
         result = await client.call_tool("wait")
         assert asyncio.get_running_loop().time() - began == pytest.approx(2.0, abs=0.01)
@@ -191,7 +191,7 @@ async def test_a_tool_has_a_time_of_its_own(connect: Connect, revision: str) -> 
         return "at last"
 
     async with connect(server, revision) as client:
-        client.wire._patience = 9000  # pyright: ignore[reportPrivateUsage]  # the clock jumps
+        client.wire.patience = 9000  # the clock jumps
         loop = asyncio.get_running_loop()
         began = loop.time()
         assert "did not finish" in text_of(await client.call_tool("slow"))
@@ -236,7 +236,7 @@ async def test_a_handler_that_will_not_end_is_answered_for_all_the_same(connect:
         return "never"
 
     async with connect(server, revision) as client:
-        client.wire._patience = 100  # pyright: ignore[reportPrivateUsage]  # the clock jumps
+        client.wire.patience = 100  # the clock jumps
         result = await client.call_tool("stubborn")
         assert "did not finish in time" in text_of(result)
         assert asyncio.get_running_loop().time() < 10
@@ -279,7 +279,7 @@ def make_asking_server(timeout: float = 5.0) -> Server:
 @scene_out_of_time
 async def test_waiting_for_a_person_does_not_count(connect: Connect, before: float, after: float, in_time: bool) -> None:
     async with connect(make_asking_server(), "2025-11-25", capabilities={"elicitation": {}}) as client:
-        client.wire._patience = 9000  # pyright: ignore[reportPrivateUsage]  # the clock jumps
+        client.wire.patience = 9000  # the clock jumps
         person = Thoughtful(client)
         arguments = {"before": before, "after": after}
         identifier = client.request("tools/call", {"name": "ask", "arguments": arguments})
@@ -293,7 +293,7 @@ async def test_waiting_for_a_person_does_not_count(connect: Connect, before: flo
 @scene_out_of_time
 async def test_waiting_for_two_answers_at_once_does_not_count(connect: Connect, after: float, in_time: bool) -> None:
     async with connect(make_asking_server(), "2025-11-25", capabilities={"elicitation": {}}) as client:
-        client.wire._patience = 90_000  # pyright: ignore[reportPrivateUsage]  # the clock jumps
+        client.wire.patience = 90_000  # the clock jumps
         person = Thoughtful(client)
         identifier = client.request("tools/call", {"name": "ask_two", "arguments": {"after": after}})
         await client.wire.quiet()
@@ -319,7 +319,7 @@ async def test_time_counts_again_after_a_question_was_declined(connect: Connect)
         return {"action": "decline"}
 
     async with connect(server, "2025-11-25", capabilities={"elicitation": {}}, answer=say) as client:
-        client.wire._patience = 900  # pyright: ignore[reportPrivateUsage]  # the clock jumps
+        client.wire.patience = 900  # the clock jumps
         assert "did not finish in time" in text_of(await client.call_tool("ask"))
 
 

@@ -235,11 +235,11 @@ async def test_calls_run_at_once_and_are_answered_as_they_end(connect: Connect, 
 
 
 @scene
-async def test_a_thousand_calls_at_once_are_all_answered(dial: Dial) -> None:
+async def test_hundreds_of_calls_at_once_are_all_answered(dial: Dial) -> None:
     async with dial(make_server()) as wire:
-        ids = [wire.request("tools/call", modern(name="echo", arguments={"text": str(n)})) for n in range(1000)]
+        ids = [wire.request("tools/call", modern(name="echo", arguments={"text": str(n)})) for n in range(300)]
         texts: list[str] = []
         for identifier in ids:
             answer: Any = await wire.answer(identifier)
             texts.append(text_of(answer["result"]))
-        assert texts == [str(n) for n in range(1000)]
+        assert texts == [str(n) for n in range(300)]

@@ -30,6 +30,7 @@ META: Json = {
     "io.modelcontextprotocol/protocolVersion": MODERN,
     "io.modelcontextprotocol/clientCapabilities": {},
 }
+CLIENT = {"name": "tester", "version": "1"}
 PROGRAMS = Path(__file__).parent / "programs"
 TOOLS = [sys.executable, str(PROGRAMS / "tools.py")]
 
@@ -204,8 +205,7 @@ class Host:
 
     def open(self, revision: str = "2025-11-25", **capabilities: object) -> Self:
         """Shake hands."""
-        client = {"name": "tester", "version": "1"}
-        self.request("initialize", protocolVersion=revision, capabilities=capabilities, clientInfo=client)
+        self.request("initialize", protocolVersion=revision, capabilities=capabilities, clientInfo=CLIENT)
         self.send(notification("notifications/initialized"))
         return self
 
@@ -221,9 +221,9 @@ class Host:
         return os.pread(self._log.fileno(), size, 0).decode("utf-8", "backslashreplace")
 
     def memory(self) -> int:
-        """The bytes that the server holds in memory now."""
-        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
-        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+        """The most bytes that the server ever held in memory."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
     def close(self, descriptor: int) -> None:
         if descriptor in self._open:

@@ -35,7 +35,6 @@ async def follow(path: Path, writes: list[str]) -> list[bool]:
     changes = database.changes()
     heard: list[bool] = []
     listening = asyncio.ensure_future(hear(changes))
-    await asyncio.sleep(0)
     for sql in writes:
         await asyncio.to_thread(write, path, sql)
         heard.append(await listening)

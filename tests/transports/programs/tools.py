@@ -156,10 +156,12 @@ async def report(ctx: Context, count: int = 0) -> str:
 
 
 @server.tool()
-async def touch(ctx: Context, count: int) -> str:
-    """Say so often that a resource changed."""
+async def touch(ctx: Context, count: int, wait: float = 0.0) -> str:
+    """Say so often, after a while, that a resource changed."""
+    await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=wait)
     for _ in range(count):
         ctx.changed("note://one")
+    sys.stderr.write("touched\n")
     return f"touched {count} times"
 
 

@@ -3,10 +3,12 @@
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote as quote_url
+
+from .refusals import is_busy
 
 TICK_MS = 1_000
 
@@ -20,6 +22,8 @@ class _Witness:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.raw: sqlite3.Connection | None = None
+        self.file = (0, 0)
+        self.opened = 0
         self.seen = self._look()
 
     def ask(self) -> bool:
@@ -30,23 +34,28 @@ class _Witness:
         self.seen = now
         return True
 
-    def _look(self) -> tuple[int, int, int] | None:
-        """Give what identifies file and version; None while that cannot be told, to be asked again."""
+    def _look(self) -> tuple[int, int] | None:
+        """Give what changes with every commit; None while that cannot be told, to be asked again.
+
+        Versions of two connections cannot be compared, so a file that had to be opened anew counts as changed.
+        """
         try:
             status = self.path.stat()
-        except OSError:
-            self.close()
-            return (0, 0, 0)
-        try:
-            if self.raw is None or self.seen is None or self.seen[:2] != (status.st_dev, status.st_ino):
+            if self.raw is None or self.file != (status.st_dev, status.st_ino):
                 self.close()
                 uri = f"file:{quote_url(os.fsencode(self.path))}?mode=ro"
-                self.raw = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0.5, check_same_thread=False)
+                self.raw = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0.05, check_same_thread=False)
+                self.file = (status.st_dev, status.st_ino)
+                self.opened += 1
             (version,) = self.raw.execute("PRAGMA data_version").fetchone()
-        except sqlite3.Error:
+        except OSError:
             self.close()
+            return (0, 0)
+        except sqlite3.Error as error:
+            if not is_busy(error):
+                self.close()
             return None
-        return status.st_dev, status.st_ino, int(version)
+        return self.opened, int(version)
 
     def close(self) -> None:
         if self.raw is not None:
@@ -54,17 +63,24 @@ class _Witness:
             self.raw = None
 
 
-async def watch(path: Path) -> AsyncIterator[None]:
-    """Yield once for every confirmed change; several commits within a moment are one.
+def watch(path: Path) -> AsyncGenerator[None, None]:
+    """Yield once for every confirmed change from this call on; several commits within a moment are one.
 
-    The folder is watched, since the file may be replaced and its -wal comes and goes. Besides, the engine is asked
-    every second: in WAL mode a commit becomes visible through shared memory, of which no file system tells, and a
-    network file system tells nothing at all.
+    The first look is taken here and now, not when the caller first waits: what is committed between the two counts. A
+    file that is locked at that moment is told of once more than needed, which is better than once less.
+    """
+    return _follow(path, _Witness(path))
+
+
+async def _follow(path: Path, witness: _Witness) -> AsyncGenerator[None, None]:
+    """Watch the folder, since the file may be replaced and its -wal comes and goes.
+
+    Besides, the engine is asked every second: in WAL mode a commit becomes visible through shared memory, of which no
+    file system tells, and a network file system tells nothing at all.
     """
     from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]  its stop_event names anyio's type
 
     names = {path.name, f"{path.name}-wal", f"{path.name}-journal"}
-    witness = await asyncio.to_thread(_Witness, path)
     stop = asyncio.Event()
     try:
         while True:

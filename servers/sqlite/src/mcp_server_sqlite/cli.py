@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from . import __version__
 from .database import Database
 from .fences import engine_warning
 from .policy import Policy
+from .refusals import Refusal
 
 PROGRAM = "mcp-server-sqlite"
 MAX_OUTPUT_BYTES = 100_000  # hosts cut a tool's answer near 25,000 tokens
@@ -99,8 +101,7 @@ def main() -> None:
             line.error(problem.rstrip("."))
         if problem:
             sys.stderr.write(f"{PROGRAM}: {problem}\n")
-    warning = engine_warning()
-    if warning:
+    for warning in _warnings(databases, policy):
         sys.stderr.write(f"{PROGRAM}: {warning}\n")
     from .server import build
 
@@ -119,6 +120,24 @@ def _sources(line: CommandLine, arguments: argparse.Namespace) -> list[Source]:
     if doubled is not None:
         line.error(f"two databases are called {doubled}: name them, as in --db-path {doubled}2=FILE")
     return given
+
+
+def _warnings(databases: Sequence[Database], policy: Policy) -> Iterator[str]:
+    """What the operator should know: an old engine, and names in the policy that the file does not have."""
+    warning = engine_warning()
+    if warning:
+        yield warning
+    if policy.restricts:
+        for database in databases:
+            if database.problem() is None:
+                yield from asyncio.run(_check_policy(database))
+
+
+async def _check_policy(database: Database) -> list[str]:
+    try:
+        return await database.policy_warnings()
+    finally:
+        await database.close()
 
 
 def _policy(arguments: argparse.Namespace) -> Policy:
@@ -145,5 +164,5 @@ def _make_files(line: CommandLine, sources: Sequence[Source], arguments: argpars
             continue
         try:
             create(each.path)
-        except OSError as error:
-            line.error(f"{each.path} cannot be made: {error.strerror or error}")
+        except (OSError, Refusal) as error:
+            line.error(f"{each.path} cannot be made: {getattr(error, 'strerror', None) or error}")

@@ -129,12 +129,11 @@ class Database:
             for name in await self._read(job)
         ]
 
-    async def changes(self) -> AsyncGenerator[None, None]:
-        """Yield once for every change that anybody commits to the file, or when it is replaced, from now on."""
-        from .changes import watch  # here: watchfiles takes 36 ms to import
+    def changes(self) -> AsyncGenerator[None, None]:
+        """Yield once for every change that anybody commits to the file, or when it is replaced, from this call on."""
+        from .changes import watch  # here: only a subscriber needs it
 
-        async for _ in watch(self.path):
-            yield
+        return watch(self.path)
 
     async def close(self) -> None:
         """Close every connection that is idle; one that still runs closes when its call ends."""

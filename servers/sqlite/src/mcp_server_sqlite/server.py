@@ -12,11 +12,13 @@ from mcp_kernel import Column, Message, Server, Table
 
 from . import __version__
 from .answers import QueryResult
+from .catalog import TableDescription, Tables
 from .choice import Choice
 from .database import Database
+from .plan import Plan
 from .policy import Policy
 from .refusals import Refusal
-from .views import Description, Explanation, Inserted, Tables
+from .writing import InsertResult
 
 Params = list[object] | dict[str, object]
 Limit = Annotated[int, Ge(1)]
@@ -72,7 +74,8 @@ def _add_tools(server: Server, choice: Choice) -> None:
     async def query(database: Database, sql: str, params: Params | None = None, limit: Limit = 100) -> Table:
         """Run one read-only SQL statement (SELECT, WITH, VALUES, EXPLAIN, or a PRAGMA that reads) and return its rows.
 
-        Pass values in params, never inside the SQL. Blobs come as {"$blob": base64}, NaN and infinities as text.
+        Pass values in params, never inside the SQL. What JSON does not have comes as an object, and goes into params
+        as one: {"$blob": base64}, {"$integer": digits} beyond 2^53, {"$real": "Infinity"}.
 
         Args:
             sql: One statement in SQLite's dialect.
@@ -94,29 +97,25 @@ def _add_tools(server: Server, choice: Choice) -> None:
 
     @server.tool(read_only=True, open_world=False)
     @choice.bind
-    async def describe_table(database: Database, table_name: str, schema: str | None = None) -> Description:
+    async def describe_table(database: Database, table_name: str, schema: str | None = None) -> TableDescription:
         """Describe a table or view: columns, keys, indexes, foreign keys both ways, triggers, DDL, number of rows.
 
         Args:
             table_name: A name from list_tables.
             schema: There is only main; may be left out.
         """
-        return Description(await database.describe_table(table_name, schema))
+        return await database.describe_table(table_name, schema)
 
     @server.tool(read_only=True, open_world=False)
     @choice.bind
-    async def explain_query(database: Database, sql: str, analyze: bool = False) -> Explanation:
+    async def explain_query(database: Database, sql: str, analyze: bool = False) -> Plan:
         """Show how SQLite would run a statement: its plan as a tree, with a warning for whatever will be slow.
 
         Args:
             sql: One statement that reads.
             analyze: Also run it, and say how long it took and how many rows it gave.
         """
-        plan = await database.explain_query(sql)
-        if not analyze:
-            return Explanation.of(plan)
-        result = await database.query(sql, None, database.policy.max_rows)
-        return Explanation.of(plan, result.elapsed_ms, result.row_count)
+        return await database.explain_query(sql, analyze=analyze)
 
 
 def _add_insert(server: Server, choice: Choice) -> None:
@@ -124,7 +123,7 @@ def _add_insert(server: Server, choice: Choice) -> None:
     @choice.bind
     async def insert_record(
         database: Database, table: str, data: dict[str, object], idempotency_key: str | None = None
-    ) -> Inserted:
+    ) -> InsertResult:
         """Insert one row into a table.
 
         Args:
@@ -132,7 +131,7 @@ def _add_insert(server: Server, choice: Choice) -> None:
             data: Column names to values; columns that are left out get their defaults.
             idempotency_key: Repeating a call with the same key gives the first answer again and inserts nothing.
         """
-        return Inserted.of(await database.insert_record(table, data, idempotency_key))
+        return await database.insert_record(table, data, idempotency_key)
 
 
 def _add_resources(server: Server, choice: Choice) -> None:

@@ -26,6 +26,7 @@ from .refusals import (
     primary_code,
 )
 from .values import Value, decode
+from .wording import word_insert
 
 LONGEST_KEY = 200
 
@@ -40,6 +41,9 @@ class InsertResult:
     table: str
     rowid: int | None
     replayed: bool
+
+    def __str__(self) -> str:
+        return word_insert(self)
 
 
 @dataclass(frozen=True, slots=True)

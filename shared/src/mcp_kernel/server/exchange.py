@@ -11,7 +11,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
 
 from mcp_kernel.errors import (
     INTERNAL_ERROR,
@@ -25,6 +25,7 @@ from mcp_kernel.protocol.jsonrpc import (
     Notification,
     Prepared,
     Request,
+    Response,
     encode,
     encode_result,
 )
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from mcp_kernel.server.questions import Question
 
 T = TypeVar("T")
+
+_LAST_WORDS: Final = 1.0  # seconds in which a handler that was stopped may tidy up before it is answered for
 
 # Takes the one answer to a request, with the HTTP status that fits it; None when there is none to give.
 Sink: TypeAlias = Callable[[bytes | None, int], None]
@@ -59,6 +62,7 @@ class Exchange(ABC):
         "_progress",
         "_remaining",
         "_timer",
+        "_waiting",
         "answered",
         "asked",
         "caller",
@@ -79,11 +83,12 @@ class Exchange(ABC):
         self.task: asyncio.Task[None] | None = None
         self.ending: Ending | None = None
         self.answered = False
-        self.asked: set[str] | None = None
+        self.asked: dict[str, asyncio.Future[Response | Failure]] | None = None  # by key: what waits for the answer
         self._progress = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
         self._remaining: float | None = None
         self._deadline = 0.0
+        self._waiting = 0
 
     # --- the answer ---
 
@@ -167,13 +172,15 @@ class Exchange(ABC):
         """
         if self.request.method not in ASKING:
             raise RuntimeError(f"{self.request.method} cannot ask the client anything")
+        if self.ending is not None or self.answered:
+            raise asyncio.CancelledError  # a handler that swallowed its end, or left a task behind
         if self.asked is None:
-            self.asked = set()
+            self.asked = {}
         if question.key in self.asked:
             raise RuntimeError(f"The question {question.key!r} was asked twice; give each its own key")
         if not self.caller.supports(question.required):
             raise Unsupported(question.required)
-        self.asked.add(question.key)
+        self.asked[question.key] = self.peer.loop.create_future()
         return await self._ask(question)
 
     @abstractmethod
@@ -182,14 +189,27 @@ class Exchange(ABC):
     # --- time and ends ---
 
     def arm(self, seconds: float | None) -> None:
-        """Give the handler so much time from now on."""
-        if seconds is not None and self.ending is None:
+        """Give the handler so much time from now on, not counting the time in which it waits for a person."""
+        if self._waiting:
+            self._remaining = seconds
+        elif seconds is not None and self.ending is None and not self.answered:
             loop = self.peer.loop
             self._deadline = loop.time() + seconds
             self._timer = loop.call_later(seconds, self.stop, Ending.TIMED_OUT)
 
+    def pause(self) -> None:
+        """A person is asked, who may take longer to answer than a handler may take to run."""
+        self._waiting += 1
+        self.disarm()
+
+    def go_on(self) -> None:
+        """The answer has come, or nobody waits for it any more."""
+        self._waiting -= 1
+        if not self._waiting:
+            self.arm(self._remaining)
+
     def disarm(self) -> None:
-        """Stop the clock: the handler has ended, or waits for a person."""
+        """Stop the clock."""
         if self._timer is not None:
             self._remaining = max(self._deadline - self.peer.loop.time(), 0.0)
             self._timer.cancel()
@@ -202,10 +222,13 @@ class Exchange(ABC):
             self.disarm()
             if self.task is not None:
                 self.task.cancel()
+                self._timer = self.peer.loop.call_later(_LAST_WORDS, self.settle)
 
     def settle(self) -> None:
-        """The handler has ended: answer for it if it was stopped and an answer is due."""
+        """The handler has ended, or will not: answer for it if it was stopped and an answer is due."""
         self.disarm()
+        for waiter in (self.asked or {}).values():
+            waiter.cancel()  # of a task that the handler left behind
         if self.ending is Ending.TIMED_OUT:
             self.time_out()
         elif self.ending is Ending.PARKED:

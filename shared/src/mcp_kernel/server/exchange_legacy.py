@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Final, TypeVar
 
 from mcp_kernel.errors import (
@@ -74,21 +75,22 @@ class LegacyExchange(Exchange):
         return self.peer.session.log_level
 
     async def _ask(self, question: Question[T]) -> T:
-        self.disarm()  # a person may take longer to answer than a handler may take to run
-        for _ in range(_TRIES):
-            result = await self._call(question)
-            try:
-                answer = question.read(result)
-            except ValueError:
-                continue
-            self.arm(self._remaining)
-            return answer
+        self.pause()
+        try:
+            for _ in range(_TRIES):
+                result = await self._call(question)
+                with contextlib.suppress(ValueError):  # no answer to this question: it is asked again
+                    return question.read(result)
+        finally:
+            self.go_on()
         raise ToolError(f"The client's answers to {question.method} did not fit what was asked.")
 
     async def _call(self, question: Question[T]) -> JsonObject:
         if len(self.peer.calls) >= _MOST_QUESTIONS:
             raise ToolError("The client has too many questions open already. Answer some first.")
         waiter: asyncio.Future[Response | Failure] = self.peer.loop.create_future()
+        if self.asked is not None:
+            self.asked[question.key] = waiter
         params = self._lower_params(question.params)
         request = self.peer.calls.open(question.method, params, waiter)
         self.peer.send(encode(request), self)

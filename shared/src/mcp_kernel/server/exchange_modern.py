@@ -100,7 +100,8 @@ class ModernExchange(Exchange):
             # Two turns of the loop: questions that were asked together travel together.
             self.peer.loop.call_soon(self.peer.loop.call_soon, self.stop, Ending.PARKED)
         self._open[question.key] = question.to_wire()
-        await self.peer.loop.create_future()
+        assert self.asked is not None  # noqa: S101  # ask() has written it down
+        await self.asked[question.key]
         raise AssertionError("a parked handler never goes on")
 
     def park(self) -> None:

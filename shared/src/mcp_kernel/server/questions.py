@@ -110,10 +110,10 @@ def ask_schema(key: str, message: str, schema: Mapping[str, object]) -> Question
     params: JsonObject = {"message": message, "requestedSchema": dict(schema)}
 
     def read(result: JsonObject) -> JsonObject:
-        content = _accepted(result, message).get("content") or {}
+        content = cast("JsonObject", _accepted(result, message).get("content") or {})
         if not forms.fits(content, schema):
             raise ValueError("the content does not fit the form")
-        return cast("JsonObject", content)
+        return content
 
     return Question(key, "elicitation/create", params, capabilities.FORM, read)
 

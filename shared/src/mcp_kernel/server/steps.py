@@ -45,6 +45,11 @@ class _Reserve(Coroutine[object, None, None]):
         """Whether a step left a context variable behind, which the next call must not see."""
         return self.context != self._pristine
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether whoever begins a call now has other variables than when this task was made."""
+        return copy_context() != self._pristine
+
     def send(self, value: object) -> object:
         if self._work is None:
             return next(iter(self._gate))
@@ -99,7 +104,10 @@ class Steps:
 
         def begin(self, work: Work) -> asyncio.Task[None] | None:
             """Run the first step of a coroutine now; returns the task of one that waits, None for one that ended."""
-            reserve = self._reserve or _Reserve(self._loop)
+            reserve = self._reserve
+            if reserve is None or reserve.is_stale:
+                self.close()
+                reserve = _Reserve(self._loop)
             self._reserve = None
             outer = asyncio.current_task(self._loop)
             if outer is not None:

@@ -115,8 +115,9 @@ def _fill(value: object, names: Names) -> object:
         return {key: _fill(item, names) for key, item in cast("dict[str, object]", value).items()}
     if isinstance(value, list):
         return [_fill(item, names) for item in cast("list[object]", value)]
-    found = _WILDCARD.fullmatch(value) if isinstance(value, str) else None
-    return names.get(found[1], value) if found else value
+    if isinstance(value, str) and (found := _WILDCARD.fullmatch(value)):
+        return names.get(found[1], value)
+    return value
 
 
 def _compare(expected: object, said: object, path: str, names: Names) -> Iterator[str]:
@@ -128,7 +129,7 @@ def _compare(expected: object, said: object, path: str, names: Names) -> Iterato
         yield from _compare_objects(cast("Names", expected), cast("Names", said), path, names)
     elif isinstance(expected, list) and isinstance(said, list):
         yield from _compare_lists(cast("list[object]", expected), cast("list[object]", said), path, names)
-    elif type(expected) is not type(said) or expected != said:  # 1 is not true, and 1.0 is not 1
+    elif not _same(expected, said):
         yield f"{path}: expected {json.dumps(expected)}, got {json.dumps(said)}"
 
 
@@ -137,8 +138,13 @@ def _compare_wildcard(name: str | None, kind: str | None, said: object, path: st
         yield f"{path}: expected a value of type {kind}, got {json.dumps(said)}"
     if name is not None:
         known = names.setdefault(name, said)
-        if type(known) is not type(said) or known != said:
+        if not _same(known, said):
             yield f"{path}: expected {json.dumps(known)} again, which <{name}> stood for, got {json.dumps(said)}"
+
+
+def _same(one: object, other: object) -> bool:
+    """Tell whether two JSON values are the same: 1 is not true, and not 1.0 either."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def _compare_objects(expected: Names, said: Names, path: str, names: Names) -> Iterator[str]:

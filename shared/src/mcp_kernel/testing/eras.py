@@ -10,7 +10,7 @@ sends a request; in the modern era when a result asks for input, and the call is
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
@@ -188,7 +188,7 @@ async def connect(
     answer: Answerer = say_nothing,
     principal: str | None = None,
     observe: Observer | None = None,
-) -> AsyncIterator[Client]:
+) -> AsyncGenerator[Client]:
     """Open a client that speaks a revision, and close it at the end.
 
     Args:

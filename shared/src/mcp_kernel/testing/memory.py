@@ -13,7 +13,7 @@ Nothing here sleeps: each wait ends with the message that it waits for, or with 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Protocol, Self, TypeAlias, TypeVar, cast
 
@@ -98,7 +98,7 @@ class Wire:
         """Called with each request of the server, instead of leaving it to `question`."""
         self._principal = principal
         self._observe = observe
-        self._patience = patience
+        self.patience = patience
         self._raw: list[bytes] = []
         self._answers: dict[RequestId | None, list[JsonObject]] = {}
         self._questions: list[JsonObject] = []
@@ -135,7 +135,7 @@ class Wire:
         self.send_bytes(to_bytes(message), malformed=malformed)
 
     def request(
-        self, method: str, params: JsonObject | None = None, *, id: RequestId | None = None, malformed: bool = False
+        self, method: str, params: Mapping[str, object] | None = None, *, id: RequestId | None = None, malformed: bool = False
     ) -> RequestId:
         """Send a request, under a fresh id where none is given, and return its id at once."""
         if id is None:
@@ -143,24 +143,24 @@ class Wire:
             id = self._last
         message: JsonObject = {"jsonrpc": "2.0", "id": id, "method": method}
         if params is not None:
-            message["params"] = params
+            message["params"] = dict(params)
         self.send(message, malformed=malformed)
         return id
 
-    def notify(self, method: str, params: JsonObject | None = None) -> None:
+    def notify(self, method: str, params: Mapping[str, object] | None = None) -> None:
         """Send a notification."""
         message: JsonObject = {"jsonrpc": "2.0", "method": method}
         if params is not None:
-            message["params"] = params
+            message["params"] = dict(params)
         self.send(message)
 
     def cancel(self, identifier: RequestId) -> None:
         """Take a request back."""
         self.notify("notifications/cancelled", {"requestId": identifier})
 
-    def reply(self, question: JsonObject, result: JsonObject) -> None:
+    def reply(self, question: JsonObject, result: Mapping[str, object]) -> None:
         """Answer a request of the server."""
-        self.send({"jsonrpc": "2.0", "id": question["id"], "result": result})
+        self.send({"jsonrpc": "2.0", "id": question["id"], "result": dict(result)})
 
     def refuse(self, question: JsonObject, code: int = -1, message: str = "The user refused") -> None:
         """Answer a request of the server with an error."""
@@ -168,7 +168,7 @@ class Wire:
 
     # --- waiting ---
 
-    async def call(self, method: str, params: JsonObject | None = None) -> JsonObject:
+    async def call(self, method: str, params: Mapping[str, object] | None = None) -> JsonObject:
         """Send a request and return its result; raises `Refused` for an error."""
         return result_of(await self.answer(self.request(method, params)))
 
@@ -241,12 +241,12 @@ class Wire:
 
     async def _until(self, find: Callable[[], T | None], what: str) -> T:
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self.patience):
                 while (found := find()) is None:
                     self._arrived = asyncio.get_running_loop().create_future()
                     await self._arrived
         except TimeoutError:
-            raise TimeoutError(f"{what} did not come in {self._patience} s; so far: {self.received[-3:]}") from None
+            raise TimeoutError(f"{what} did not come in {self.patience} s; so far: {self.received[-3:]}") from None
         return found
 
 

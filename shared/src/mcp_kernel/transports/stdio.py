@@ -55,12 +55,10 @@ class Connection:
         self._serve()
 
     def _serve(self) -> None:
-        """Serve what was read, only as fast as the client takes its answers and as calls end; then read on."""
+        """Serve what was read, only as fast as the client takes its answers; then read on."""
         self._is_due = False
-        if self.ended.is_set():
-            return
         lines = self._unserved
-        while lines and not self._is_full():
+        while lines and not self._is_stuck() and not self.ended.is_set():
             line = lines.popleft()
             if isinstance(line, Oversized):
                 self._refuse_line()
@@ -74,23 +72,24 @@ class Connection:
             self._is_due = True
             self._peer.loop.call_soon(self._serve)
 
-    def _is_full(self) -> bool:
+    def _is_stuck(self) -> bool:
         if self._writer.congested:
             self._writer.flush()
-        return self._writer.congested or self._is_busy()
-
-    def _is_busy(self) -> bool:
-        # A call that waits for the client's answer must not keep us from reading that answer.
-        return len(self._peer.exchanges) - len(self._peer.calls) >= MOST_IN_FLIGHT
+        return self._writer.congested
 
     def _balance(self) -> None:
-        full = bool(self._unserved) or self._is_full()
+        """Read only while all that was read is served, and not too many calls are in flight."""
+        if self.ended.is_set():
+            return
+        # A call that waits for the client's answer must not keep us from reading that answer.
+        busy = len(self._peer.exchanges) - len(self._peer.calls) >= MOST_IN_FLIGHT
+        full = busy or bool(self._unserved) or self._is_stuck()
         if full and not self._paused:
             self._reader.pause()
         elif self._paused and not full:
             self._reader.resume()
         self._paused = full
-        if full and self._is_busy():  # a call that ends without an answer, as one that was cancelled, does not tell
+        if busy:  # a call that ends without an answer, as one that was cancelled, does not tell
             self._peer.loop.call_later(TICK, self._serve_soon)
 
     def _refuse_line(self) -> None:

@@ -1,0 +1,5 @@
+"""`python -m mcp_server_everything`."""
+
+from .cli import main
+
+main()
