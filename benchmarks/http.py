@@ -34,7 +34,9 @@ def measure(target: Target, pid: int, era: str, calls: int, concurrency: int) ->
     """CPU seconds for 10,000 calls, and the 99th percentile of latency in milliseconds."""
 
     async def run() -> list[float]:
-        request = modern_call(target.port) if era == "modern" else legacy_call(target.port, await open_session(target.port))
+        request = (
+            modern_call(target.port) if era == "modern" else legacy_call(target.port, await open_session(target.port))
+        )
         return await load(target.port, request, calls, concurrency)
 
     before = cpu(pid)
@@ -61,7 +63,7 @@ def main(rounds: int, calls: int) -> None:
 
 def show(found: dict[Key, list[tuple[float, float]]]) -> None:
     """Print medians with the ratio to the floor."""
-    print(f"{'era':8}{'server':24}{'concurrency':>12}{'CPU s / 10,000':>18}{'× floor':>10}{'p99 ms':>10}")
+    print(f"{'era':8}{'server':24}{'concurrency':>12}{'CPU s / 10,000':>18}{'to floor':>10}{'p99 ms':>10}")
     for (era, name, concurrency), results in sorted(found.items(), key=lambda item: (item[0][2], item[0][0])):
         spent = statistics.median(each[0] for each in results)
         floor = statistics.median(each[0] for each in found["modern", FLOOR.name, concurrency])
@@ -88,14 +90,15 @@ def sessions() -> None:
             before = resident(pid)
             asyncio.run(open_many(target.port, 1000))
             opened = resident(pid)
-            print(f"{target.name}: 1,000 sessions {opened - before:.1f} MiB ({(opened - before) * 1024 / 1000:.1f} KiB each)")
+            print(f"{target.name}: a session {(opened - before) * 1024 / 1000:.1f} KiB, by 1,000 of them")
             if target.name == OURS.name:
                 for wave in range(1, 4):
                     for _ in range(10):
                         asyncio.run(open_many(target.port, 1000))
                     peak = resident(pid)
                     time.sleep(5)
-                    print(f"  wave {wave} of 10,000 abandoned: {peak:.1f} MiB; past their timeout: {resident(pid):.1f} MiB")
+                    after = resident(pid)
+                    print(f"  wave {wave} of 10,000 abandoned: {peak:.1f} MiB; past their timeout {after:.1f}")
 
 
 if __name__ == "__main__":

@@ -7,15 +7,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 ECHO = b'{"name":"echo","arguments":{"text":"hello"}%b}'
 META = (
-    b',"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",'
-    b'"io.modelcontextprotocol/clientCapabilities":{}}'
+    b',"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}'
 )
 MODERN_HEADERS = b"MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: echo\r\n"
 INITIALIZE = (
@@ -36,14 +35,14 @@ class Target:
 
 
 @contextmanager
-def serving(target: Target) -> Iterator[int]:
+def serving(target: Target) -> Generator[int]:
     """Start a server, wait until it answers, and yield its process id."""
     process = subprocess.Popen(target.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         asyncio.run(wait_ready(target.port))
         yield process.pid
     finally:
-        process.terminate()
+        process.kill()  # and not SIGTERM: the peer waits for open connections
         process.wait(10)
 
 
@@ -115,31 +114,33 @@ async def load(port: int, request: bytes, calls: int, concurrency: int) -> list[
     latencies: list[float] = []
     left = calls
 
-    async def work() -> None:
+    async def work(number: int) -> None:
         nonlocal left
+        # An id of its own for each connection: what shares a session must not share ids, and the peer loses them.
+        own = request.replace(b'"id":100', b'"id":%d' % (100 + number))
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         while left > 0:
             left -= 1
             began = time.perf_counter()
-            head, body = await exchange(reader, writer, request)
+            head, body = await exchange(reader, writer, own)
             latencies.append(time.perf_counter() - began)
             if EXPECTED not in body or b" 200 " not in head:
                 raise RuntimeError(f"a wrong answer: {head!r} {body!r}")
         writer.close()
 
-    await asyncio.gather(*(work() for _ in range(concurrency)))
+    await asyncio.gather(*(work(number) for number in range(concurrency)))
     return latencies
 
 
 def modern_call(port: int) -> bytes:
     """A stateless tools/call."""
-    body = b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":' + ECHO % META + b"}"
+    body = b'{"jsonrpc":"2.0","id":100,"method":"tools/call","params":' + ECHO % META + b"}"
     return post(port, body, MODERN_HEADERS)
 
 
 def legacy_call(port: int, session: bytes) -> bytes:
     """A tools/call of a session."""
-    return post(port, b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":' + ECHO % b"" + b"}", session)
+    return post(port, b'{"jsonrpc":"2.0","id":100,"method":"tools/call","params":' + ECHO % b"" + b"}", session)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,11 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+Message = dict[str, object]
+
 HERE = Path(__file__).parent
 PEER = "mcp 2.3, one tool"
-HANDSHAKE = {
+HANDSHAKE: Message = {
     "jsonrpc": "2.0",
     "id": 1,
     "method": "initialize",
@@ -29,8 +31,8 @@ HANDSHAKE = {
         "clientInfo": {"name": "benchmark", "version": "1"},
     },
 }
-INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-LIST = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
+INITIALIZED: Message = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+LIST: Message = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
 
 
 class Start(NamedTuple):
@@ -44,9 +46,7 @@ class Start(NamedTuple):
 def start(command: list[str]) -> Start:
     """Start a server once and measure."""
     began = time.perf_counter()
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         first = exchange(process, [HANDSHAKE], 1)
         initialized = time.perf_counter() - began
         second = exchange(process, [INITIALIZED, LIST], 2)
@@ -60,7 +60,7 @@ def start(command: list[str]) -> Start:
     return Start(initialized * 1000, listed * 1000, memory)
 
 
-def exchange(process: subprocess.Popen[bytes], messages: list[dict[str, object]], identifier: int) -> dict[str, object]:
+def exchange(process: subprocess.Popen[bytes], messages: list[Message], identifier: int) -> dict[str, object]:
     """Send messages and return the result of the answer with this id."""
     assert process.stdin is not None
     assert process.stdout is not None

@@ -177,3 +177,12 @@ def text_of(result: Json) -> str:
     """The text of a result that has one block of it."""
     (block,) = result["content"]
     return cast("str", block["text"])
+
+
+async def elapse(seconds: float) -> None:
+    """Wait by the clock that jumps; only in `scene_out_of_time`."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, _JumpingLoop)
+    done: asyncio.Future[None] = loop.create_future()
+    loop.call_later(seconds, lambda: done.done() or done.set_result(None))
+    await done

@@ -49,7 +49,10 @@ FACES: Final = {f"{KERNEL}.toolkits", f"{KERNEL}.testing", f"{KERNEL}.cli"}
 """What a server may name beside the names in `mcp_kernel.__all__`."""
 
 PORCH: Final = {"", "__init__", "__main__", "cli", "server"}
-"""The modules of a server that know MCP; every other one is its domain."""
+"""The modules of a server that know MCP, with the parts of a `server` that is divided (`server_…`).
+
+Every other one is its domain.
+"""
 
 UPWARD_DOORS: Final = {("server.server", "mcp_kernel.transports.http")}
 """The one import upwards: `Server.asgi()`, inside its function, so that a server is one object to its user."""
@@ -169,7 +172,7 @@ def knowing_domains(modules: Iterable[Module]) -> list[str]:
     return [
         f"{module.at(imported.line)} imports {imported.module}"
         for module in modules
-        if _part(module.name) not in PORCH
+        if _part(module.name) not in PORCH and not _part(module.name).startswith("server_")
         for imported in module.imports
         if imported.top == KERNEL
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,7 @@ cuts = st.lists(st.integers(0, 60), max_size=8)
 
 def pieces(stream: bytes, at: list[int]) -> list[bytes]:
     edges = [0, *sorted(at), len(stream)]
-    return [stream[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [stream[start:end] for start, end in pairwise(edges)]
 
 
 def lines_of(*chunks: bytes, limit: int = LIMIT) -> list[bytes | Oversized]:

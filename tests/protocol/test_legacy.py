@@ -139,7 +139,7 @@ def test_a_server_loses_what_the_revision_lacks(revision: str, lost: set[str]) -
 
 
 def test_a_description_is_not_touched_but_copied() -> None:
-    tool = {"name": "t", "title": "T", "inputSchema": {"type": "object"}}
+    tool: dict[str, Any] = {"name": "t", "title": "T", "inputSchema": {"type": "object"}}
     legacy.lower_named(tool, LEGACY["2024-11-05"])
     assert "title" in tool
 
@@ -150,7 +150,7 @@ def test_the_annotations_of_a_resource_are_as_old_as_the_protocol() -> None:
 
 def test_a_schema_of_what_is_no_object_is_wrapped() -> None:
     schema = {"type": "array", "items": {"$ref": "#/$defs/N"}, "$defs": {"N": {"type": "integer"}}}
-    tool = {"name": "t", "inputSchema": {"type": "object"}, "outputSchema": schema}
+    tool: dict[str, Any] = {"name": "t", "inputSchema": {"type": "object"}, "outputSchema": schema}
     for revision in ("2025-06-18", "2025-11-25"):
         assert legacy.lower_named(tool, LEGACY[revision])["outputSchema"] == {
             "type": "object",

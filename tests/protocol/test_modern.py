@@ -103,7 +103,14 @@ def test_the_first_rung_that_fails_decides() -> None:
     assert refusal(request("tools/call")).code == INVALID_PARAMS
 
 
-CACHED = {"server/discover", "tools/list", "prompts/list", "resources/list", "resources/templates/list", "resources/read"}
+CACHED = {
+    "server/discover",
+    "tools/list",
+    "prompts/list",
+    "resources/list",
+    "resources/templates/list",
+    "resources/read",
+}
 
 
 @pytest.mark.parametrize("method", sorted(MODERN_REQUESTS))
@@ -111,11 +118,13 @@ def test_what_may_be_cached_says_for_how_long_and_by_whom(method: str) -> None:
     stamped = modern.stamp(method, {"x": 1}, SERVER, 60, "public")
     assert stamped["resultType"] == "complete"
     assert stamped["_meta"] == {SERVER_INFO: SERVER}
-    assert {"ttlMs", "cacheScope"} <= stamped.keys() if method in CACHED else not {"ttlMs", "cacheScope"} & stamped.keys()
+    assert (
+        {"ttlMs", "cacheScope"} <= stamped.keys() if method in CACHED else not {"ttlMs", "cacheScope"} & stamped.keys()
+    )
 
 
 def test_a_stamp_keeps_what_the_result_says_itself() -> None:
-    result = {"ttlMs": 5, "cacheScope": "private", "_meta": {"a": 1}}
+    result: dict[str, Any] = {"ttlMs": 5, "cacheScope": "private", "_meta": {"a": 1}}
     stamped = modern.stamp("resources/read", result, SERVER, 60, "public")
     assert (stamped["ttlMs"], stamped["cacheScope"]) == (5, "private")
     assert stamped["_meta"] == {"a": 1, SERVER_INFO: SERVER}

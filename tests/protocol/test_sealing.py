@@ -62,7 +62,13 @@ def test_no_second_spelling_of_a_state_is_accepted() -> None:
         for character in ALPHABET:
             if character != state[index]:
                 refusal(state[:index] + character + state[index + 1 :])
-    for spelling in (f"{payload}=.{signature}", f"{payload}.{signature}=", f" {state}", f"{state}\n", f"{payload[:4]}!{state[4:]}"):
+    for spelling in (
+        f"{payload}=.{signature}",
+        f"{payload}.{signature}=",
+        f" {state}",
+        f"{state}\n",
+        f"{payload[:4]}!{state[4:]}",
+    ):
         refusal(spelling)
 
 
@@ -154,7 +160,20 @@ def test_what_belongs_to_the_retry_alone_does_not_change_the_request() -> None:
 
 def test_a_digest_does_not_depend_on_the_order_of_members_but_on_all_else() -> None:
     assert sealing.digest({"a": 1, "b": 2}) == sealing.digest({"b": 2, "a": 1})
-    different = [{"a": 1}, {"a": 1.5}, {"a": "1"}, {"a": None}, {"a": True}, {"a": [1]}, {}, [], None, "", ["a", 1], {"a": {}}]
+    different: list[Any] = [
+        {"a": 1},
+        {"a": 1.5},
+        {"a": "1"},
+        {"a": None},
+        {"a": True},
+        {"a": [1]},
+        {},
+        [],
+        None,
+        "",
+        ["a", 1],
+        {"a": {}},
+    ]
     assert len({sealing.digest(each) for each in different}) == len(different)
     assert sealing.digest("ab", "c") != sealing.digest("a", "bc")
     assert sealing.digest(["a"], "b") != sealing.digest("a", ["b"])
@@ -174,6 +193,10 @@ def test_a_state_names_the_principal_and_the_arguments_to_nobody() -> None:
 
 def test_a_refusal_tells_nothing_of_the_state() -> None:
     state = seal(q={"action": "accept", "content": {"pin": "4711"}})
-    for message in (refusal(state, key=b"x" * 32), refusal(state, now=NOW + MAX_AGE), refusal(state, sealing.bind("bob", "x", {}))):
+    for message in (
+        refusal(state, key=b"x" * 32),
+        refusal(state, now=NOW + MAX_AGE),
+        refusal(state, sealing.bind("bob", "x", {})),
+    ):
         assert "4711" not in message
         assert "alice" not in message

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from pydantic import BaseModel, Field
 from tests.stage import MODERN, Connect, Json, in_both_eras, in_every_revision, scene, text_of
 
-from mcp_kernel import Context, Declined, Message, Sampling, Server, Unsupported
+from mcp_kernel import Context, Declined, Message, Sampling, Server
 from mcp_kernel.testing.memory import Refused
 
 if TYPE_CHECKING:
@@ -103,31 +101,6 @@ async def test_a_handler_may_take_no_for_an_answer(connect: Connect, revision: s
         assert text_of(await client.call_tool("ask")) == "no: cancel"
 
 
-SCHEMA: Json = {
-    "type": "object",
-    "properties": {
-        "size": {"type": "string", "enum": ["s", "l"], "enumNames": ["Small", "Large"]},
-        "count": {"type": "integer", "minimum": 1, "title": "How many"},
-    },
-    "required": ["size"],
-}
-
-
-@WITH_FORMS
-@scene
-async def test_a_schema_given_as_a_mapping_travels_untouched(connect: Connect, revision: str) -> None:
-    server = Server("s", "1")
-
-    @server.tool()
-    async def order(ctx: Context) -> str:
-        answer = await ctx.elicit("order", "What?", SCHEMA)
-        return f"{answer['size']} {answer.get('count')}"
-
-    async with connect(server, revision, capabilities={"elicitation": {}}, answer=accept(size="l", count=2)) as client:
-        assert text_of(await client.call_tool("order")) == "l 2"
-        assert client.asked[0][1]["requestedSchema"] == SCHEMA
-
-
 @pytest.mark.parametrize("revision", ["2025-11-25", MODERN])
 @scene
 async def test_a_page_is_agreed_to(connect: Connect, revision: str) -> None:
@@ -195,7 +168,7 @@ async def test_the_model_may_be_given_tools(connect: Connect, revision: str) -> 
         return f"{answer.stop_reason} {answer.tool_uses[0]['name']}"
 
     def say(method: str, params: Json) -> Json:
-        use = {"type": "tool_use", "id": "1", "name": "weather", "input": {}}
+        use: Json = {"type": "tool_use", "id": "1", "name": "weather", "input": {}}
         return {"role": "assistant", "model": "m", "content": [use], "stopReason": "toolUse"}
 
     async with connect(server, revision, capabilities={"sampling": {"tools": {}}}, answer=say) as client:
@@ -334,156 +307,6 @@ async def test_prompts_and_resources_ask_as_tools_do(connect: Connect, revision:
         assert len(client.asked) == 2
 
 
-class Colour(Enum):
-    RED = "red"
-    BLUE = "blue"
-
-
-class Order(BaseModel):
-    """Everything that a form can hold."""
-
-    colour: Colour
-    colours: list[Colour] = Field(min_length=1)
-    size: Literal["s", "l"] = "s"
-    only: Literal["this"] = "this"
-    count: Annotated[int, Field(ge=1, le=9)] = 1
-    price: float | None = None
-    gift: bool = False
-    mail: Annotated[str, Field(title="E-mail", max_length=40, json_schema_extra={"format": "email"})] = "a@b.example"
-    note: str | None = None
-    second: Colour | None = None
-
-
-@pytest.mark.parametrize("revision", ["2025-11-25", MODERN])
-@scene
-async def test_a_form_shows_all_that_forms_can_hold(connect: Connect, revision: str) -> None:
-    server = Server("s", "1")
-
-    @server.tool()
-    async def order(ctx: Context) -> str:
-        filled = await ctx.elicit("order", "What?", Order)
-        return f"{filled.colour} {filled.colours} {filled.second} {filled.price}"
-
-    answer = accept(colour="red", colours=["blue", "red"], second="blue", price=1)
-    async with connect(server, revision, capabilities=EVERYTHING, answer=answer) as client:
-        said = text_of(await client.call_tool("order"))
-        assert said == "Colour.RED [<Colour.BLUE: 'blue'>, <Colour.RED: 'red'>] Colour.BLUE 1.0"
-        schema: Any = client.asked[0][1]["requestedSchema"]
-        assert schema["properties"]["colour"] == {"type": "string", "enum": ["red", "blue"]}
-        assert schema["properties"]["note"] == {"type": "string"}
-        assert schema["properties"]["count"] == {"type": "integer", "minimum": 1, "maximum": 9, "default": 1}
-        assert schema["required"] == ["colour", "colours"]
-
-
-@in_both_eras
-@scene
-async def test_a_form_cannot_hold_another(connect: Connect, revision: str) -> None:
-    server = Server("s", "1")
-
-    class Nested(BaseModel):
-        inner: Order
-
-    @server.tool()
-    async def order(ctx: Context) -> str:
-        await ctx.elicit("order", "What?", Nested)
-        return "never"
-
-    async with connect(server, revision, capabilities=EVERYTHING) as client:
-        with pytest.raises(Refused) as caught:
-            await client.call_tool("order")
-        assert caught.value.code == -32603
-        assert client.asked == []
-
-
-NEEDS: list[tuple[str, Json, str]] = [
-    ("form", {"elicitation": {}}, "elicitation"),
-    ("url", {"elicitation": {"url": {}}}, "elicitation.url"),
-    ("sample", {"sampling": {}}, "sampling"),
-    ("tools", {"sampling": {"tools": {}}}, "sampling.tools"),
-    ("roots", {"roots": {}}, "roots"),
-]
-
-
-def make_needy_server() -> Server:
-    server = Server("needy", "1")
-
-    async def ask(kind: str, ctx: Context) -> None:
-        questions = {
-            "form": lambda: ctx.elicit("q", "?", Confirm),
-            "url": lambda: ctx.elicit_url("q", "?", "https://x.example"),
-            "sample": lambda: ctx.sample("q", "?"),
-            "tools": lambda: ctx.sample("q", "?", Sampling(tools=[TOOL])),
-            "roots": lambda: ctx.roots(),
-        }
-        await questions[kind]()
-
-    @server.tool()
-    async def need(kind: str, ctx: Context) -> str:
-        await ask(kind, ctx)
-        return "never"
-
-    @server.tool()
-    async def try_to(kind: str, ctx: Context) -> str:
-        try:
-            await ask(kind, ctx)
-        except Unsupported as error:
-            return f"without {error.capability}"
-        return "never"
-
-    @server.prompt()
-    async def needy(ctx: Context) -> str:
-        await ctx.roots()
-        return "never"
-
-    return server
-
-
-@in_every_revision
-@pytest.mark.parametrize(("kind", "required", "name"), NEEDS, ids=[kind for kind, _, _ in NEEDS])
-@scene
-async def test_a_capability_that_is_missing_is_named(
-    connect: Connect, revision: str, kind: str, required: Json, name: str
-) -> None:
-    async with connect(make_needy_server(), revision) as client:
-        assert text_of(await client.call_tool("try_to", {"kind": kind})) == f"without {name}"
-        if revision != MODERN:
-            result = await client.call_tool("need", {"kind": kind})
-            assert result["isError"] is True
-            assert f" {name}," in text_of(result)
-        else:
-            with pytest.raises(Refused) as caught:
-                await client.call_tool("need", {"kind": kind})
-            assert caught.value.code == -32021
-            assert caught.value.data == {"requiredCapabilities": required}
-        assert client.asked == []
-
-
-@in_both_eras
-@scene
-async def test_a_prompt_that_lacks_a_capability_is_an_error(connect: Connect, revision: str) -> None:
-    async with connect(make_needy_server(), revision) as client:
-        with pytest.raises(Refused, match="roots") as caught:
-            await client.call("prompts/get", {"name": "needy"})
-        assert caught.value.code == (-32021 if revision == MODERN else -32603)
-
-
-@in_both_eras
-@scene
-async def test_a_choice_of_tools_needs_the_capability_as_tools_do(connect: Connect, revision: str) -> None:
-    server = Server("s", "1")
-
-    @server.tool()
-    async def plan(ctx: Context) -> str:
-        try:
-            await ctx.sample("plan", "?", Sampling(tool_choice={"mode": "none"}))
-        except Unsupported:
-            return "unsupported"
-        return "asked"
-
-    async with connect(server, revision, capabilities={"sampling": {}}, answer=model_says("x")) as client:
-        assert text_of(await client.call_tool("plan")) == "unsupported"
-
-
 @in_both_eras
 @scene
 async def test_a_key_is_asked_once_in_a_call(connect: Connect, revision: str) -> None:
@@ -498,3 +321,15 @@ async def test_a_key_is_asked_once_in_a_call(connect: Connect, revision: str) ->
     async with connect(server, revision, capabilities=EVERYTHING, answer=accept(sure=True)) as client:
         with pytest.raises(Refused, match="incident"):
             await client.call_tool("twice")
+
+
+@pytest.mark.parametrize("broken", [{"result": "yes"}, {"result": None}, {"error": "no"}, {"result": {}, "error": {}}])
+@scene
+async def test_an_answer_that_is_no_message_does_not_leave_the_call_waiting(connect: Connect, broken: Json) -> None:
+    async with connect(make_server([]), "2025-11-25", capabilities={"elicitation": {}}) as client:
+        wire = client.wire
+        wire.on_question = None
+        identifier = client.request("tools/call", {"name": "drop", "arguments": {"name": "notes"}})
+        question = await wire.question()
+        wire.send({"jsonrpc": "2.0", "id": question["id"], **broken}, malformed=True)
+        assert "result" in await wire.answer(identifier)

@@ -90,7 +90,11 @@ async def test_an_empty_batch_is_invalid(dial: Dial) -> None:
 
 @scene
 async def test_initialize_never_goes_into_a_batch(dial: Dial) -> None:
-    hello: dict[str, Any] = {"protocolVersion": "2025-03-26", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}
+    hello: dict[str, Any] = {
+        "protocolVersion": "2025-03-26",
+        "capabilities": {},
+        "clientInfo": {"name": "c", "version": "1"},
+    }
     request: JsonObject = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}
     async with dial(make_server()) as wire:
         wire.send([{**request, "id": 98}], malformed=True)

@@ -17,7 +17,6 @@ from tests.stage import (
     in_every_revision,
     modern,
     scene,
-    scene_out_of_time,
     shake_hands,
     text_of,
 )
@@ -25,7 +24,7 @@ from tests.stage import (
 from mcp_kernel import Context, Server
 
 if TYPE_CHECKING:
-    from mcp_kernel.testing.eras import Client
+    pass
 
 ABLE: Json = {**META, "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}}}
 YES: Json = {"action": "accept", "content": {"sure": True}}
@@ -156,171 +155,20 @@ async def test_an_id_serves_again_after_it_was_taken_back(connect: Connect, revi
         assert "result" in await client.wire.answer(first)
 
 
-@in_both_eras
-@scene_out_of_time
-async def test_a_call_out_of_time_says_so(connect: Connect, revision: str) -> None:
-    trace = Trace()
-    async with connect(make_server(trace, timeout=2.0), revision) as client:
-        client.wire.patience = 100  # the clock jumps
-        began = asyncio.get_running_loop().time()
-        result = await client.call_tool("wait")
-        assert asyncio.get_running_loop().time() - began == pytest.approx(2.0, abs=0.01)
-        assert result["isError"] is True
-        assert "wait did not finish in time" in text_of(result)
-        assert trace == ["began", "cancelled"]
-
-
-@in_both_eras
-@scene_out_of_time
-async def test_a_tool_has_a_time_of_its_own(connect: Connect, revision: str) -> None:
-    server = Server("s", "1", timeout=None)
-
-    @server.tool(timeout=3.0)
-    async def slow() -> str:
-        await asyncio.sleep(50)
-        return "never"
-
-    @server.tool(timeout=3.0)
-    async def quick() -> str:
-        await asyncio.sleep(2)
-        return "in time"
-
-    @server.tool()
-    async def endless() -> str:
-        await asyncio.sleep(5000)
-        return "at last"
-
-    async with connect(server, revision) as client:
-        client.wire.patience = 9000  # the clock jumps
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        assert "did not finish" in text_of(await client.call_tool("slow"))
-        assert loop.time() - began == pytest.approx(3.0, abs=0.01)
-        assert text_of(await client.call_tool("quick")) == "in time"
-        assert text_of(await client.call_tool("endless")) == "at last"
-
-
-@in_both_eras
-@scene_out_of_time
-async def test_prompts_and_resources_run_out_of_time_too(connect: Connect, revision: str) -> None:
-    server = Server("s", "1", timeout=2.0)
-
-    @server.prompt()
-    async def slow() -> str:
-        await asyncio.sleep(50)
-        return "never"
-
-    @server.resource("slow://x")
-    async def read() -> str:
-        await asyncio.sleep(50)
-        return "never"
-
-    async with connect(server, revision) as client:
-        for method, params in (("prompts/get", {"name": "slow"}), ("resources/read", {"uri": "slow://x"})):
-            error: Any = (await client.wire.answer(client.request(method, params)))["error"]
-            assert error["code"] == -32603
-
-
-@in_both_eras
-@scene_out_of_time
-async def test_a_handler_that_will_not_end_is_answered_for_all_the_same(connect: Connect, revision: str) -> None:
-    server = Server("s", "1", timeout=2.0)
-
-    @server.tool()
-    async def stubborn() -> str:
-        for _ in range(3):
-            try:
-                await asyncio.sleep(1000)
-            except asyncio.CancelledError:
-                continue
-        return "never"
-
-    async with connect(server, revision) as client:
-        client.wire.patience = 100  # the clock jumps
-        result = await client.call_tool("stubborn")
-        assert "did not finish in time" in text_of(result)
-        assert asyncio.get_running_loop().time() < 10
-
-
-class Thoughtful:
-    """A person who answers after an hour."""
-
-    def __init__(self, client: Client) -> None:
-        self.client = client
-        self.questions: list[Json] = []
-        client.wire.on_question = self.questions.append
-
-    async def answer(self, seconds: float = 3600) -> None:
-        await asyncio.sleep(seconds)
-        self.client.wire.reply(self.questions.pop(0), YES)
-
-
-def make_asking_server(timeout: float = 5.0) -> Server:
-    server = Server("s", "1", timeout=timeout)
-
-    @server.tool()
-    async def ask(ctx: Context, before: float = 0, after: float = 0) -> str:
-        if before:
-            await asyncio.sleep(before)
-        await ctx.elicit("q", "Sure?", Confirm)
-        await asyncio.sleep(after)
-        return "done"
-
-    @server.tool()
-    async def ask_two(ctx: Context, after: float = 0) -> str:
-        await asyncio.gather(ctx.elicit("a", "A?", Confirm), ctx.elicit("b", "B?", Confirm))
-        await asyncio.sleep(after)
-        return "done"
-
-    return server
-
-
-@pytest.mark.parametrize(("before", "after", "in_time"), [(0, 0, True), (0, 4, True), (4, 0, True), (0, 6, False), (3, 3, False)])
-@scene_out_of_time
-async def test_waiting_for_a_person_does_not_count(connect: Connect, before: float, after: float, in_time: bool) -> None:
-    async with connect(make_asking_server(), "2025-11-25", capabilities={"elicitation": {}}) as client:
-        client.wire.patience = 9000  # the clock jumps
-        person = Thoughtful(client)
-        arguments = {"before": before, "after": after}
-        identifier = client.request("tools/call", {"name": "ask", "arguments": arguments})
-        await asyncio.sleep(before + 0.1)
-        await person.answer()
-        answer: Any = await client.wire.answer(identifier)
-        assert (text_of(answer["result"]) == "done") == in_time, answer
-
-
-@pytest.mark.parametrize(("after", "in_time"), [(0, True), (4, True), (6, False)])
-@scene_out_of_time
-async def test_waiting_for_two_answers_at_once_does_not_count(connect: Connect, after: float, in_time: bool) -> None:
-    async with connect(make_asking_server(), "2025-11-25", capabilities={"elicitation": {}}) as client:
-        client.wire.patience = 90_000  # the clock jumps
-        person = Thoughtful(client)
-        identifier = client.request("tools/call", {"name": "ask_two", "arguments": {"after": after}})
-        await client.wire.quiet()
-        await person.answer()
-        await person.answer()
-        answer: Any = await client.wire.answer(identifier)
-        assert (text_of(answer["result"]) == "done") == in_time, answer
-
-
-@scene_out_of_time
-async def test_time_counts_again_after_a_question_was_declined(connect: Connect) -> None:
-    server = Server("s", "1", timeout=5.0)
+def make_asking_server() -> Server:
+    server = Server("s", "1")
 
     @server.tool()
     async def ask(ctx: Context) -> str:
-        try:
-            await ctx.elicit("q", "Sure?", Confirm)
-        except Exception:  # a careless handler
-            await asyncio.sleep(1000)
-        return "never"
+        await ctx.elicit("q", "Sure?", Confirm)
+        return "done"
 
-    def say(method: str, params: Json) -> Json:
-        return {"action": "decline"}
+    @server.tool()
+    async def ask_two(ctx: Context) -> str:
+        await asyncio.gather(ctx.elicit("a", "A?", Confirm), ctx.elicit("b", "B?", Confirm))
+        return "done"
 
-    async with connect(server, "2025-11-25", capabilities={"elicitation": {}}, answer=say) as client:
-        client.wire.patience = 900  # the clock jumps
-        assert "did not finish in time" in text_of(await client.call_tool("ask"))
+    return server
 
 
 @scene
@@ -331,8 +179,8 @@ async def test_a_question_is_taken_back_with_its_call(connect: Connect) -> None:
         identifier = client.request("tools/call", {"name": "ask_two"})
         questions = [await wire.question(), await wire.question()]
         wire.cancel(identifier)
-        withdrawn = [(await wire.notification("notifications/cancelled"))["params"] for _ in questions]
-        assert [each["requestId"] for each in withdrawn] == [each["id"] for each in questions]  # type: ignore[index]
+        withdrawn: list[Any] = [await wire.notification("notifications/cancelled") for _ in questions]
+        assert [each["params"]["requestId"] for each in withdrawn] == [each["id"] for each in questions]
         assert len(wire.peer.calls) == 0
         wire.reply(questions[0], YES)
         assert await wire.quiet() == []
@@ -431,28 +279,6 @@ async def test_hanging_up_ends_every_call(connect: Connect, revision: str) -> No
         assert client.wire.peer.exchanges == {}
 
 
-@scene_out_of_time
-async def test_calls_get_a_moment_to_end_when_the_client_hangs_up(connect: Connect) -> None:
-    server = Server("s", "1")
-    done: list[str] = []
-
-    @server.tool()
-    async def work(seconds: float) -> str:
-        await asyncio.sleep(seconds)
-        done.append(f"{seconds}")
-        return "done"
-
-    async with connect(server) as client:
-        quick = client.request("tools/call", {"name": "work", "arguments": {"seconds": 0.3}})
-        slow = client.request("tools/call", {"name": "work", "arguments": {"seconds": 3}})
-        began = asyncio.get_running_loop().time()
-        await client.wire.close(grace=0.5)
-        assert asyncio.get_running_loop().time() - began < 1.2
-        assert done == ["0.3"]
-        assert client.wire.was_answered(quick)
-        assert not client.wire.was_answered(slow)
-
-
 @scene
 async def test_a_question_in_flight_is_let_go_when_the_client_hangs_up(dial: Dial) -> None:
     async with dial(make_asking_server()) as wire:
@@ -484,7 +310,9 @@ async def test_a_handler_that_cancels_itself_is_answered(connect: Connect, revis
 
     async with connect(server, revision) as client:
         for when in ("raises", "waits"):
-            error: Any = (await client.wire.answer(client.request("tools/call", {"name": "give_up", "arguments": {"when": when}})))["error"]
+            error: Any = (
+                await client.wire.answer(client.request("tools/call", {"name": "give_up", "arguments": {"when": when}}))
+            )["error"]
             assert error["code"] == -32603
         assert text_of(await client.call_tool("give_up", {"when": "never waits"})) == "did not wait"
         assert "tools" in await client.call("tools/list")

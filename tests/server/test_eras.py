@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from tests.stage import LEGACY, META, MODERN, Connect, Dial, in_every_revision, modern, scene, shake_hands, text_of
+from tests.stage import (
+    LEGACY,
+    META,
+    MODERN,
+    Connect,
+    Dial,
+    Json,
+    in_every_revision,
+    modern,
+    scene,
+    shake_hands,
+    text_of,
+)
 
 from mcp_kernel import Context, Server
 from mcp_kernel.testing.memory import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 VERSION = "io.modelcontextprotocol/protocolVersion"
 CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
@@ -16,7 +31,9 @@ SERVER_INFO = "io.modelcontextprotocol/serverInfo"
 
 
 def make_server() -> Server:
-    server = Server("shop", "2", title="The shop", instructions="Ask before you buy.", website_url="https://shop.example")
+    server = Server(
+        "shop", "2", title="The shop", instructions="Ask before you buy.", website_url="https://shop.example"
+    )
 
     @server.tool(title="Say it")
     async def say(ctx: Context, text: str = "hello") -> str:
@@ -70,7 +87,9 @@ async def test_cancelling_the_handshake_does_nothing(dial: Dial) -> None:
         info = {"name": "c", "version": "1"}
         hello: dict[str, Any] = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": info}
         first = wire.request("initialize", hello)
-        wire.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": first}}, malformed=True)
+        wire.send(
+            {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": first}}, malformed=True
+        )
         assert "result" in await wire.answer(first)
         assert "tools" in await wire.call("tools/list")
 
@@ -78,11 +97,14 @@ async def test_cancelling_the_handshake_does_nothing(dial: Dial) -> None:
 @scene
 async def test_stateless_requests_are_served_before_between_and_after_the_handshake(dial: Dial) -> None:
     async with dial(make_server()) as wire:
-        for step in (
+        info = {"name": "old", "version": "1"}
+        hello: Json = {"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": info}
+        steps: list[Callable[[], object]] = [
             lambda: None,
-            lambda: wire.request("initialize", {"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": {"name": "old", "version": "1"}}),
+            lambda: wire.request("initialize", hello),
             lambda: wire.notify("notifications/initialized"),
-        ):  # fmt: skip
+        ]
+        for step in steps:
             step()
             result = await wire.call("tools/call", modern(name="say"))
             assert result["resultType"] == "complete"
@@ -102,7 +124,11 @@ async def test_a_stateless_request_learns_nothing_from_the_session_nor_from_the_
 
     async with dial(server) as wire:
         await shake_hands(wire, sampling={})
-        known = {VERSION: MODERN, CAPABILITIES: {"sampling": {}}, "io.modelcontextprotocol/clientInfo": {"name": "a", "version": "1"}}
+        known: Json = {
+            VERSION: MODERN,
+            CAPABILITIES: {"sampling": {}},
+            "io.modelcontextprotocol/clientInfo": {"name": "a", "version": "1"},
+        }
         assert text_of(await wire.call("tools/call", {"name": "who"})) == "tester True"
         assert text_of(await wire.call("tools/call", {"name": "who", "_meta": known})) == "a True"
         assert text_of(await wire.call("tools/call", modern(name="who"))) == "None False"
@@ -120,7 +146,9 @@ async def test_a_stateless_request_in_a_revision_that_is_not_is_told_those_that_
             assert caught.value.data == {"supported": discovered["supportedVersions"], "requested": asked}
 
 
-@pytest.mark.parametrize("meta", [{VERSION: MODERN}, {VERSION: 7, CAPABILITIES: {}}, {VERSION: MODERN, CAPABILITIES: []}])
+@pytest.mark.parametrize(
+    "meta", [{VERSION: MODERN}, {VERSION: 7, CAPABILITIES: {}}, {VERSION: MODERN, CAPABILITIES: []}]
+)
 @scene
 async def test_an_incomplete_meta_is_invalid(dial: Dial, meta: dict[str, Any]) -> None:
     async with dial(make_server()) as wire:
@@ -130,7 +158,15 @@ async def test_an_incomplete_meta_is_invalid(dial: Dial, meta: dict[str, Any]) -
 
 @pytest.mark.parametrize(
     "method",
-    ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe", "tasks/list", "tasks/result"],
+    [
+        "initialize",
+        "ping",
+        "logging/setLevel",
+        "resources/subscribe",
+        "resources/unsubscribe",
+        "tasks/list",
+        "tasks/result",
+    ],
 )
 @scene
 async def test_what_the_modern_era_dropped_is_unknown_there(dial: Dial, method: str) -> None:
@@ -175,7 +211,14 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("prompts/get", {"name": "buy", "arguments": {"what": "tea"}}),
     ("completion/complete", {"ref": {"type": "ref/prompt", "name": "buy"}, "argument": {"name": "what", "value": "t"}}),
 ]
-CACHED = {"server/discover", "tools/list", "resources/list", "resources/templates/list", "resources/read", "prompts/list"}
+CACHED = {
+    "server/discover",
+    "tools/list",
+    "resources/list",
+    "resources/templates/list",
+    "resources/read",
+    "prompts/list",
+}
 
 
 @in_every_revision
@@ -186,7 +229,7 @@ async def test_results_are_stamped_as_the_revision_wants(
 ) -> None:
     async with connect(make_server(), revision) as client:
         stamps = STAMPS & (await client.call(method, params)).keys()
-        expected = {"resultType", "_meta"} | ({"ttlMs", "cacheScope"} if method in CACHED else set())
+        expected = {"resultType", "_meta"} | ({"ttlMs", "cacheScope"} if method in CACHED else set[str]())
         assert stamps == (expected if revision == MODERN else set())
 
 
@@ -215,7 +258,9 @@ async def test_the_server_describes_itself_as_the_revision_can_carry(connect: Co
 @scene
 async def test_what_is_not_offered_is_not_declared(dial: Dial, revision: str) -> None:
     async with dial(Server("bare", "1")) as wire:
-        said: Any = await (wire.call("server/discover", modern()) if revision == MODERN else shake_hands(wire, revision))
+        said: Any = await (
+            wire.call("server/discover", modern()) if revision == MODERN else shake_hands(wire, revision)
+        )
         assert said["capabilities"] == {"logging": {}}
         assert "instructions" not in said
 

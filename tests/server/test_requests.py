@@ -175,9 +175,13 @@ async def test_garbage_is_answered_without_an_id_and_the_next_message_is_served(
 @scene
 async def test_a_request_that_is_none_is_answered_under_its_id(dial: Dial) -> None:
     async with dial(make_server()) as wire:
-        for identifier, members in enumerate(
-            [{"method": "ping", "params": []}, {"method": 1}, {}, {"method": "ping", "jsonrpc": "1.0"}]
-        ):
+        broken: list[dict[str, Any]] = [
+            {"method": "ping", "params": []},
+            {"method": 1},
+            {},
+            {"method": "ping", "jsonrpc": "1.0"},
+        ]
+        for identifier, members in enumerate(broken):
             wire.send({"jsonrpc": "2.0", "id": identifier, **members}, malformed=True)
             answer: Any = await wire.answer(identifier)
             assert answer["error"]["code"] == -32600
@@ -191,7 +195,10 @@ async def test_a_request_that_is_none_is_answered_under_its_id(dial: Dial) -> No
         ("tools/list", {"requestState": "made up", "inputResponses": []}),
         ("tools/call", {"name": "echo", "task": {"ttl": 1}}),
         ("tools/call", {"name": "echo", "unknown": [1]}),
-        ("completion/complete", {"requestState": {}, "ref": {"type": "ref/prompt", "name": "p"}, "argument": {"name": "a", "value": ""}}),
+        (
+            "completion/complete",
+            {"requestState": {}, "ref": {"type": "ref/prompt", "name": "p"}, "argument": {"name": "a", "value": ""}},
+        ),
         ("prompts/get", {"name": "p", "extra": None}),
     ],
     ids=lambda each: json.dumps(each)[:40],

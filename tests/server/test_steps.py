@@ -8,41 +8,13 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.stage import scene, scene_out_of_time
-
-from mcp_kernel.server.steps import Steps
+from tests.server.waits import WAITS, Pause, current, make_steps, turns
+from tests.stage import scene
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+    pass
 
 WHO: ContextVar[str] = ContextVar("who", default="nobody")
-
-
-class Pause:
-    """Yields None to the loop, as `asyncio.sleep(0)` does."""
-
-    def __await__(self) -> Generator[None, None, None]:
-        yield
-
-
-def make_steps() -> Steps:
-    return Steps(asyncio.get_running_loop())
-
-
-def current() -> asyncio.Task[object]:
-    task = asyncio.current_task()
-    assert task is not None
-    return task
-
-
-async def turns(count: int) -> None:
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
-async def is_cancelled(task: asyncio.Task[None]) -> bool:
-    await asyncio.wait([task], timeout=5)
-    return task.cancelled()
 
 
 @scene
@@ -94,52 +66,6 @@ async def test_it_is_the_same_task_from_the_first_step_to_the_last() -> None:
     assert task is not outside
 
 
-# What a first step may wait for; each ends by itself.
-def ready() -> Awaitable[object]:
-    future = asyncio.get_running_loop().create_future()
-    future.set_result("ready")
-    return future
-
-
-def soon() -> Awaitable[object]:
-    future = asyncio.get_running_loop().create_future()
-    asyncio.get_running_loop().call_soon(lambda: future.done() or future.set_result(None))
-    return future
-
-
-async def in_a_group() -> None:
-    async with asyncio.TaskGroup() as group:
-        group.create_task(turns(2))
-        group.create_task(turns(3))
-
-
-async def in_time() -> None:
-    async with asyncio.timeout(5):
-        await turns(2)
-
-
-WAITS: dict[str, Callable[[], Awaitable[object]]] = {
-    "a ready future": ready,
-    "a future": soon,
-    "a bare yield": Pause,
-    "sleep": lambda: asyncio.sleep(0.001),
-    "gather": lambda: asyncio.gather(turns(1), turns(4)),
-    "a task": lambda: asyncio.create_task(turns(2)),
-    "shield": lambda: asyncio.shield(turns(2)),
-    "wait": lambda: asyncio.wait([asyncio.ensure_future(turns(2))]),
-    "wait_for": lambda: asyncio.wait_for(turns(2), 5),
-    "a group": in_a_group,
-    "a timeout": in_time,
-    "a thread": lambda: asyncio.to_thread(int),
-    "an async generator": lambda: anext(generate()),
-}
-
-
-async def generate() -> AsyncIterator[int]:
-    await turns(1)
-    yield 1
-
-
 @pytest.mark.parametrize("first", WAITS)
 @pytest.mark.parametrize("second", ["a future", "a group", "a timeout", "gather"])
 @scene
@@ -157,123 +83,6 @@ async def test_a_first_step_may_wait_for_anything(first: str, second: str) -> No
             await task
     assert said == ["done"] * 2
     steps.close()
-
-
-# A ready future is no wait, and wait_for of Python 3.11 loses a cancellation that comes as its inner task ends.
-@pytest.mark.parametrize("wait", [name for name in WAITS if name not in ("a ready future", "wait_for")])
-@pytest.mark.parametrize("after", range(4))
-@scene
-async def test_a_cancelled_coroutine_ends_where_it_waits(wait: str, after: int) -> None:
-    steps, said = make_steps(), list[str]()
-
-    async def work() -> None:
-        try:
-            await WAITS[wait]()
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            said.append("cancelled")
-            raise
-        finally:
-            await turns(1)
-            said.append("tidied up")
-
-    for warm_up in range(2):
-        task = steps.begin(work())
-        assert task is not None
-        await turns(after)
-        task.cancel()
-        assert await is_cancelled(task)
-        assert said == ["cancelled", "tidied up"] * (warm_up + 1)
-
-
-@pytest.mark.parametrize("after", range(1, 4))
-@scene
-async def test_a_cancelled_wait_cancels_what_it_waits_for(after: int) -> None:
-    steps, ended = make_steps(), list[str]()
-
-    async def inner(name: str) -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ended.append(name)
-
-    async def in_gather() -> None:
-        await asyncio.gather(inner("a"), inner("b"))
-
-    async def in_group() -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(inner("c"))
-            group.create_task(inner("d"))
-
-    for work in (in_gather, in_group):
-        task = steps.begin(work())
-        assert task is not None
-        await turns(after)
-        task.cancel()
-        assert await is_cancelled(task)
-    await turns(3)
-    assert sorted(ended) == ["a", "b", "c", "d"]
-
-
-@pytest.mark.parametrize("after", range(3))
-@scene
-async def test_what_is_shielded_goes_on(after: int) -> None:
-    steps, gate = make_steps(), asyncio.Event()
-    inner = asyncio.ensure_future(gate.wait())
-
-    async def work() -> None:
-        await asyncio.shield(inner)
-
-    task = steps.begin(work())
-    assert task is not None
-    await turns(after)
-    task.cancel()
-    assert await is_cancelled(task)
-    assert not inner.done()
-    gate.set()
-    await inner
-
-
-@pytest.mark.parametrize("after", range(3))
-@scene
-async def test_a_coroutine_may_swallow_its_cancellation(after: int) -> None:
-    steps, said = make_steps(), list[str]()
-
-    async def work() -> None:
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            said.append("swallowed")
-        await turns(3)
-        said.append("done")
-
-    task = steps.begin(work())
-    assert task is not None
-    await turns(after)
-    task.cancel()
-    await task
-    assert said == ["swallowed", "done"]
-
-
-@scene
-async def test_what_came_before_the_cancellation_is_not_lost_in_the_handover() -> None:
-    steps, said = make_steps(), list[object]()
-    future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-
-    async def work() -> None:
-        try:
-            said.append(await future)
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            said.append("cancelled")
-
-    task = steps.begin(work())
-    assert task is not None
-    future.set_result("value")
-    await turns(3)
-    task.cancel()
-    await task
-    assert said == ["value", "cancelled"]
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -329,9 +138,8 @@ async def test_a_coroutine_may_begin_another() -> None:
     async def work(depth: int) -> None:
         me = current()
         if depth:
-            for _ in range(2):
-                if (task := steps.begin(work(depth - 1))) is not None:
-                    tasks.append(task)
+            begun = [steps.begin(work(depth - 1)) for _ in range(2)]
+            tasks.extend(task for task in begun if task is not None)
         said.append(("before", current() is me))
         await turns(depth)
         said.append(("after", current() is me))
@@ -414,103 +222,6 @@ async def test_each_sees_the_variables_of_whoever_began_it(waits: int) -> None:
         if task is not None:
             await task
     assert seen == ["alice"] * 2 + ["bob"] * 4 + ["nobody"] * 2
-    steps.close()
-
-
-@scene_out_of_time
-async def test_a_timeout_begun_in_the_first_step_ends_a_later_one() -> None:
-    steps, said = make_steps(), list[str]()
-
-    async def work() -> None:
-        try:
-            async with asyncio.timeout(3):
-                await asyncio.sleep(1)
-                await asyncio.Event().wait()
-        except TimeoutError:
-            said.append(f"after {asyncio.get_running_loop().time():.0f}")
-        assert current().cancelling() == 0
-
-    for _ in range(2):
-        task = steps.begin(work())
-        assert task is not None
-        await task
-    assert said == ["after 3", "after 6"]
-
-
-@scene
-async def test_a_timeout_that_has_passed_already_ends_the_first_wait() -> None:
-    steps, said = make_steps(), list[str]()
-
-    async def work() -> None:
-        try:
-            async with asyncio.timeout(-1):
-                await asyncio.Event().wait()
-        except TimeoutError:
-            said.append("out of time")
-
-    for _ in range(2):
-        task = steps.begin(work())
-        assert task is not None
-        await task
-    assert said == ["out of time"] * 2
-
-
-@scene
-async def test_a_group_in_the_first_step_ends_with_the_task_that_fails() -> None:
-    steps, said = make_steps(), list[str]()
-
-    async def fail() -> None:
-        raise KeyError("x")
-
-    async def work() -> None:
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(fail())
-                await asyncio.Event().wait()
-        except* KeyError:
-            said.append("failed")
-        assert current().cancelling() == 0
-
-    for _ in range(2):
-        task = steps.begin(work())
-        assert task is not None
-        await task
-    assert said == ["failed"] * 2
-
-
-@pytest.mark.parametrize("waits", [0, 1])
-@scene
-async def test_one_that_cancels_itself_does_not_cancel_the_next(waits: int) -> None:
-    steps, said = make_steps(), list[str]()
-
-    async def cancel_myself() -> None:
-        current().cancel()
-        if waits:
-            await turns(waits)
-
-    async def work() -> None:
-        await turns(2)
-        said.append("done")
-
-    for _ in range(3):
-        task = steps.begin(cancel_myself())
-        if task is not None:
-            assert await is_cancelled(task)
-        task = steps.begin(work())
-        assert task is not None
-        await task
-    assert said == ["done"] * 3
-
-
-@scene
-async def test_a_coroutine_that_raises_its_cancellation_at_once_is_over() -> None:
-    steps = make_steps()
-
-    async def work() -> None:
-        raise asyncio.CancelledError
-
-    assert steps.begin(work()) is None
-    assert steps.begin(turns(0)) is None
     steps.close()
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 Ends = tuple[int, int]
+Plug = Callable[[], Ends]
+Plugs = tuple[Plug, Plug]
 
 PATIENCE = 10.0
 """Seconds after which a test gives up waiting; nothing here takes a tenth of it on an idle machine."""
@@ -92,12 +94,12 @@ class Host:
         self,
         command: Iterable[str],
         *,
-        plugs: tuple[Callable[[], Ends], Callable[[], Ends]] = (pipe_in, pipe_out),
+        plugs: Plugs = (pipe_in, pipe_out),
         environment: dict[str, str] | None = None,
         stderr: int | None = None,
     ) -> None:
         self.witness = Witness()
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the host
         (stdin, self.inlet), (stdout, self.outlet) = plugs[0](), plugs[1]()
         self.process = subprocess.Popen(
             list(command),
@@ -142,9 +144,9 @@ class Host:
 
     # --- in ---
 
-    def has_line(self) -> bool:
-        """Whether something can be read now."""
-        return b"\n" in self._received or bool(select.select([self.outlet], [], [], 0)[0])
+    def has_line(self, patience: float = 0.0) -> bool:
+        """Whether something can be read, now or soon."""
+        return b"\n" in self._received or bool(select.select([self.outlet], [], [], patience)[0])
 
     def read_line(self, patience: float = PATIENCE) -> bytes:
         """The next line as it came, or b"" at the end of the stream; unjudged."""

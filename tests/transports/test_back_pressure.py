@@ -14,6 +14,7 @@ from tests.transports.host import (
     Ends,
     Host,
     Json,
+    Plugs,
     line,
     notification,
     pipe_in,
@@ -24,7 +25,7 @@ from tests.transports.host import (
 )
 
 MIB = 1024 * 1024
-PLUGS = {"pipes": (pipe_in, pipe_out), "sockets": (socket_pair, socket_pair)}
+PLUGS: dict[str, Plugs] = {"pipes": (pipe_in, pipe_out), "sockets": (socket_pair, socket_pair)}
 
 F_SETPIPE_SZ = 1031
 
@@ -61,7 +62,7 @@ def judge_some(host: Host, requests: list[Json], answers: list[Json]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("plugs", PLUGS.values(), ids=PLUGS)
-def test_a_client_that_writes_and_never_reads_is_made_to_wait_and_loses_nothing(plugs: tuple) -> None:
+def test_a_client_that_writes_and_never_reads_is_made_to_wait_and_loses_nothing(plugs: Plugs) -> None:
     requests = [tool_call(number, "echo", text="x" * 200) for number in range(100_000)]
     data = b"".join(map(line, requests))
     with Host(TOOLS, plugs=plugs) as host:
@@ -77,8 +78,9 @@ def test_a_client_that_writes_and_never_reads_is_made_to_wait_and_loses_nothing(
         assert host.memory() - before < 32 * MIB
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plugs", [(wide_pipe_in, pipe_out), (socket_pair, socket_pair)], ids=["pipes", "sockets"])
-def test_large_answers_to_requests_that_came_together_are_not_made_all_at_once(plugs: tuple) -> None:
+def test_large_answers_to_requests_that_came_together_are_not_made_all_at_once(plugs: Plugs) -> None:
     requests = [tool_call(number, "large", size=MIB) for number in range(300)]
     data = b"".join(map(line, requests))
     with Host(TOOLS, plugs=plugs) as host:
@@ -102,9 +104,9 @@ def test_progress_waits_for_a_client_that_does_not_read() -> None:
     with Host(TOOLS) as host:
         host.open()
         before = host.memory()
-        count = 20_000
+        count = 60_000
         call = host.ask("tools/call", name="report", arguments={"count": count}, _meta={"progressToken": "p"})
-        until(lambda: host.has_line())
+        until(host.has_line)
         reports = [json.loads(host.read_line())["params"]["progress"] for _ in range(count)]
         assert reports == sorted(set(reports))
         assert reports[-1] == count

@@ -94,7 +94,8 @@ def test_json_that_is_no_message_is_an_invalid_request(host: Host, text: str, id
 
 
 def test_answers_that_nobody_waits_for_are_not_answered(host: Host) -> None:
-    for answer in ({"id": 5, "result": {}}, {"id": "x", "error": {"code": 1, "message": "m"}}):
+    answers: list[Json] = [{"id": 5, "result": {}}, {"id": "x", "error": {"code": 1, "message": "m"}}]
+    for answer in answers:
         host.send({"jsonrpc": "2.0", **answer}, malformed=True)
     host.check_alive()
     assert host.heard == []

@@ -49,10 +49,12 @@ def test_children_inherit_none_of_the_protocol_s_descriptors() -> None:
         assert text["text"] == "0 1 2"
 
 
-@pytest.mark.parametrize("when", ["import", "start", "C at import", "atexit"])
+@pytest.mark.parametrize("when", ["AT_IMPORT", "AT_START", "AT_IMPORT_IN_C", "AT_EXIT"])
 def test_what_is_printed_outside_of_handlers_comes_out_on_stderr(when: str) -> None:
     text = f"stray words at {when}"
-    with Host([sys.executable, str(PROGRAMS / "bystanders.py"), "--log-level", "info"], environment={when: text}) as host:
+    with Host(
+        [sys.executable, str(PROGRAMS / "bystanders.py"), "--log-level", "info"], environment={when: text}
+    ) as host:
         host.open().check_alive()
         assert host.end() == 0
         assert host.read_line() == b""

@@ -16,6 +16,7 @@ from tests.transports.host import (
     TOOLS,
     Host,
     Json,
+    Plugs,
     line,
     notification,
     pipe_in,
@@ -26,7 +27,7 @@ from tests.transports.host import (
     until,
 )
 
-PLUGS = {
+PLUGS: dict[str, Plugs] = {
     "pipes": (pipe_in, pipe_out),
     "sockets": (socket_pair, socket_pair),
     "a socket in, a pipe out": (socket_pair, pipe_out),
@@ -45,7 +46,7 @@ def modern_echo(identifier: object, text: str) -> Json:
 
 
 @pytest.mark.parametrize("plugs", PLUGS.values(), ids=PLUGS)
-def test_small_and_large_answers_pass_whatever_the_descriptors_are(plugs: tuple) -> None:
+def test_small_and_large_answers_pass_whatever_the_descriptors_are(plugs: Plugs) -> None:
     with Host(TOOLS, plugs=plugs) as host:
         host.open().check_alive()
         assert len(host.call("large", size=3_000_000)["content"][0]["text"]) == 3_000_000
@@ -83,7 +84,9 @@ def test_a_regular_file_is_served_to_its_end(tmp_path: Path, out: str) -> None:
         witness.see("server", answer)
 
 
-@pytest.mark.parametrize("redirection", ["</dev/null", "<&-", "</dev/null >/dev/null", "</dev/null >&-", "<&- >&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    "redirection", ["</dev/null", "<&-", "</dev/null >/dev/null", "</dev/null >&-", "<&- >&-", "<&- >&- 2>&-"]
+)
 def test_a_server_without_a_client_ends_at_once(redirection: str) -> None:
     command = ["sh", "-c", f'exec "$@" {redirection}', "sh", *TOOLS]
     done = subprocess.run(command, capture_output=True, timeout=10, check=False)
@@ -99,7 +102,7 @@ def test_answers_may_go_to_the_null_device() -> None:
 
 
 @pytest.mark.parametrize("plugs", [(pipe_in, pipe_out), (pipe_in, socket_pair)], ids=["a pipe", "a socket"])
-def test_a_stderr_that_shares_the_stream_loses_nothing(plugs: tuple) -> None:
+def test_a_stderr_that_shares_the_stream_loses_nothing(plugs: Plugs) -> None:
     """As with `2>&1`: text and messages mix, but O_NONBLOCK set on one would make the other drop what is too much."""
     with Host(["sh", "-c", 'exec "$@" 2>&1', "sh", *TOOLS], plugs=plugs) as host:
         for number in range(100):
@@ -142,7 +145,8 @@ def test_cancelling_what_is_not_in_flight_is_passed_over(host: Host) -> None:
     host.answer(done)
     for identifier in (done, 987_654, "nobody's", ""):
         host.send(notification("notifications/cancelled", requestId=identifier))
-    for odd in (None, [], {}, True, 1.5):
+    odd_values: list[object] = [None, [], {}, True, 1.5]
+    for odd in odd_values:
         host.send(notification("notifications/cancelled", requestId=odd), malformed=True)
     host.send(notification("notifications/cancelled"), malformed=True)
     host.check_alive()

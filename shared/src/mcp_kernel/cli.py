@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+import signal
 import sys
 from typing import Final, NoReturn, cast
 
@@ -63,10 +65,13 @@ class CommandLine(argparse.ArgumentParser):
             value = getattr(arguments, action.dest, None)
             if action.dest == "print_config" or value is None or value == action.default:
                 continue
-            words += action.option_strings[-1:]
-            if value is not True:
-                values = cast("list[object]", value) if isinstance(value, list) else [value]
-                words += [str(each) for each in values]
+            option = action.option_strings[-1]
+            if value is True:
+                words.append(option)
+                continue
+            for each in cast("list[object]", value) if isinstance(value, list) else [value]:
+                text = str(each)
+                words += [f"{option}={text}"] if text.startswith("-") else [option, text]
         return words
 
     def print_config(self, arguments: argparse.Namespace) -> None:
@@ -95,6 +100,7 @@ class CommandLine(argparse.ArgumentParser):
             if problem:
                 self.error(problem)
             return
+        signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))  # while the rest is imported, too
         if is_terminal():
             sys.stderr.write(self._greet(server, arguments, serves))
         from mcp_kernel.transports import stdio

@@ -40,8 +40,9 @@ class ProtocolError(Exception):
 class ResourceNotFound(ProtocolError):
     """No resource has this URI; the code on the wire differs by era (-32002 in legacy, -32602 in modern)."""
 
-    def __init__(self, uri: str) -> None:
-        super().__init__(INVALID_PARAMS, f"Resource not found: {uri}", {"uri": uri})
+    def __init__(self, uri: str, reason: str = "") -> None:
+        detail = f". {reason}" if reason else ""
+        super().__init__(INVALID_PARAMS, f"Resource not found: {uri}{detail}", {"uri": uri})
 
 
 class ToolError(Exception):

@@ -56,12 +56,20 @@ def command_line(program: str) -> list[str]:
     try:
         text = metadata.distribution(program).read_text("direct_url.json")
     except metadata.PackageNotFoundError:
-        return [sys.executable, str(Path(sys.argv[0]).resolve())]
+        return _this_program()
     if text is None:
         return ["uvx", program]
     origin = json.loads(text)
     if origin.get("dir_info", {}).get("editable"):
-        return [str(Path(sys.argv[0]).absolute())]
+        return _this_program()
     source = urlsplit(str(origin["url"]))
     folder = url2pathname(source.path) if source.scheme == "file" else str(origin["url"])
     return ["uvx", "--from", folder, program]
+
+
+def _this_program() -> list[str]:
+    """The command that runs the script, or with `-m` the package, that runs now."""
+    script = Path(sys.argv[0]).absolute()
+    if script.name == "__main__.py":
+        return [sys.executable, "-m", script.parent.name]
+    return [sys.executable, str(script)] if script.suffix == ".py" else [str(script)]

@@ -6,12 +6,12 @@ import sys
 import threading
 from pathlib import Path
 
-META = {
+META: dict[str, object] = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {},
 }
-arguments = {"name": "a"} if sys.argv[1] == "hold" else {}
-call = {"name": sys.argv[1], "arguments": arguments, "_meta": META}
+arguments: dict[str, object] = {"name": "a"} if sys.argv[1] == "hold" else {}
+call: dict[str, object] = {"name": sys.argv[1], "arguments": arguments, "_meta": META}
 
 server = subprocess.Popen(
     [sys.executable, str(Path(__file__).with_name("tools.py"))], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL

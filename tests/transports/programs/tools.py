@@ -115,12 +115,15 @@ def fall_in_a_thread(kind: str) -> str:
 @server.tool()
 async def say(how: str, text: str, times: int = 1) -> str:
     """Write to what a program takes for its stdout."""
-    text *= times
+    return write(how, text * times)
+
+
+def write(how: str, text: str) -> str:
     data = text.encode()
     if how == "print":
-        print(text, flush=True)  # noqa: T201  # that is what is tested
+        print(text)  # noqa: T201  # that is what is tested
     elif how == "sys.__stdout__":
-        print(text, file=sys.__stdout__, flush=True)  # noqa: T201  # as above
+        print(text, file=sys.__stdout__)  # as above
     elif how == "os.write":
         os.write(1, data)
     elif how == "C":
@@ -139,7 +142,13 @@ async def say(how: str, text: str, times: int = 1) -> str:
 
 
 @server.tool()
-async def read_stdin() -> str:
+def say_in_a_thread(how: str, text: str, times: int = 1) -> str:
+    """Write it outside the loop."""
+    return write(how, text * times)
+
+
+@server.tool()
+def read_stdin() -> str:
     """Read what a program takes for its stdin, here and in a child."""
     child = subprocess.run(["cat"], check=True, capture_output=True)
     return f"{os.read(0, 100)!r} {child.stdout!r}"

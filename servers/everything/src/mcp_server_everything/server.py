@@ -23,6 +23,7 @@ def build() -> Server:
     )
     _add_content(server)
     _add_questions(server)
+    server.tool(read_only=True, open_world=False)(server_content.greet)
     server_tasks.add_tasks(server)
     server_reading.add_reading(server)
     server_changes.add_watched(server)

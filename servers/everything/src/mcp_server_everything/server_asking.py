@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from mcp_kernel import Context, Declined, Sampling
 
 from . import forms
 
-_LOOK_UP = {
+_LOOK_UP: Final[dict[str, object]] = {
     "name": "look_up",
     "description": "Look a word up.",
     "inputSchema": {"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"]},

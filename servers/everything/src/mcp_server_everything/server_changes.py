@@ -10,8 +10,6 @@ from annotated_types import Ge, Le
 
 from mcp_kernel import Context, Server
 
-from .counter import Counter
-
 WATCHED = "test://watched-resource"
 
 _PAUSE = 0.05  # seconds between two notifications, so that a client shows them one by one
@@ -85,7 +83,7 @@ class View:
     roots: bool
 
 
-def test_client_view(ctx: Context) -> View:
+async def test_client_view(ctx: Context) -> View:
     """Tell what the server knows of the client that calls."""
     return View(
         client=ctx.client,
@@ -102,12 +100,12 @@ def add_triggers(server: Server) -> None:
     """Add the tools that change a list, each time to what it was before the last."""
     declare = server.tool(destructive=False, open_world=False)
 
-    def extra() -> str:
+    async def extra() -> str:
         """Be there or not: one call of a trigger adds this, the next takes it away."""
         return "This comes and goes."
 
     @declare
-    def test_trigger_tool_change() -> str:  # pyright: ignore[reportUnusedFunction]  # registered
+    async def test_trigger_tool_change() -> str:  # pyright: ignore[reportUnusedFunction]  # registered
         """Change the list of tools: test_extra_tool comes, or goes."""
         if server.tools.get(_EXTRA_TOOL) is None:
             server.tool(_EXTRA_TOOL, read_only=True, open_world=False)(extra)
@@ -116,7 +114,7 @@ def add_triggers(server: Server) -> None:
         return f"{_EXTRA_TOOL} was removed."
 
     @declare
-    def test_trigger_prompt_change() -> str:  # pyright: ignore[reportUnusedFunction]  # registered
+    async def test_trigger_prompt_change() -> str:  # pyright: ignore[reportUnusedFunction]  # registered
         """Change the list of prompts: test_extra_prompt comes, or goes."""
         if server.prompts.get(_EXTRA_PROMPT) is None:
             server.prompt(_EXTRA_PROMPT)(extra)
@@ -127,16 +125,17 @@ def add_triggers(server: Server) -> None:
 
 def add_watched(server: Server) -> None:
     """Add the resource that changes, and the tool that changes it."""
-    counter = Counter()
+    changes = 0
 
     @server.resource(WATCHED, name="watched-resource", mime_type="text/plain")
-    def watched() -> str:  # pyright: ignore[reportUnusedFunction]  # registered
+    async def watched() -> str:  # pyright: ignore[reportUnusedFunction]  # registered
         """A resource to subscribe to; test_trigger_resource_change changes it."""
-        return f"Changed {counter.value} times."
+        return f"Changed {changes} times."
 
     @server.tool(destructive=False, open_world=False)
-    def test_trigger_resource_change(ctx: Context) -> str:  # pyright: ignore[reportUnusedFunction]  # registered
+    async def test_trigger_resource_change(ctx: Context) -> str:  # pyright: ignore[reportUnusedFunction]  # registered
         """Change test://watched-resource, of which its subscribers hear."""
-        counter.increase()
+        nonlocal changes
+        changes += 1
         ctx.changed(WATCHED)
-        return f"{WATCHED} has changed {counter.value} times."
+        return f"{WATCHED} has changed {changes} times."

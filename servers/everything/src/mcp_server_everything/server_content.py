@@ -12,38 +12,38 @@ from mcp_kernel import Audio, EmbeddedResource, Image, ResourceLink, ToolError
 from . import contact, media
 
 
-def test_simple_text() -> str:
+async def test_simple_text() -> str:
     """Answer with a text."""
     return "This is a simple text response for testing."
 
 
-def test_image_content() -> Image:
+async def test_image_content() -> Image:
     """Answer with a picture: a red square."""
     return Image(media.picture())
 
 
-def test_audio_content() -> Audio:
+async def test_audio_content() -> Audio:
     """Answer with a sound: a tenth of a second of 440 hertz."""
     return Audio(media.tone())
 
 
-def test_embedded_resource() -> EmbeddedResource:
+async def test_embedded_resource() -> EmbeddedResource:
     """Answer with the content of a resource."""
     return EmbeddedResource("test://embedded-resource", "This is an embedded resource content.", "text/plain")
 
 
-def test_multiple_content_types() -> list[str | Image | EmbeddedResource]:
+async def test_multiple_content_types() -> list[str | Image | EmbeddedResource]:
     """Answer with a text, a picture and the content of a resource."""
     data = EmbeddedResource("test://mixed-content-resource", '{"test":"data","value":123}', "application/json")
     return ["Multiple content types test:", Image(media.picture()), data]
 
 
-def test_error_handling() -> str:
+async def test_error_handling() -> str:
     """Fail, as a tool does that tells the model why."""
     raise ToolError("This tool intentionally returns an error for testing")
 
 
-def json_schema_2020_12_tool(**arguments: object) -> str:
+async def json_schema_2020_12_tool(**arguments: object) -> str:
     """Take a contact, described with the whole vocabulary of JSON Schema 2020-12, and hold it to its schema."""
     misfit = contact.explain_misfit(arguments)
     if misfit:
@@ -51,7 +51,7 @@ def json_schema_2020_12_tool(**arguments: object) -> str:
     return f"A contact with {', '.join(arguments)}."
 
 
-def greet(name: str) -> str:
+async def greet(name: str) -> str:
     """Greet somebody, at once and never as a task.
 
     Args:
@@ -71,7 +71,7 @@ MIRRORED: Final = {
 }
 
 
-def test_header_mirroring(region: str, priority: int = 0) -> str:
+async def test_header_mirroring(region: str, priority: int = 0) -> str:
     """Take arguments that a client repeats in headers of its HTTP request, where the server compares them."""
     return f"region={region}, priority={priority}"
 
@@ -85,7 +85,7 @@ class Weather:
     conditions: str
 
 
-def test_structured_content(city: str) -> Weather:
+async def test_structured_content(city: str) -> Weather:
     """Answer with an object, by an output schema, and with the same as a text.
 
     Args:
@@ -94,7 +94,7 @@ def test_structured_content(city: str) -> Weather:
     return Weather(city, 21.5, "clear")
 
 
-def test_structured_list(length: Annotated[int, Ge(0), Le(1000)] = 3) -> list[int]:
+async def test_structured_list(length: Annotated[int, Ge(0), Le(1000)] = 3) -> list[int]:
     """Answer with a list: structured content that is no object, where the revision has that.
 
     Args:
@@ -103,7 +103,7 @@ def test_structured_list(length: Annotated[int, Ge(0), Le(1000)] = 3) -> list[in
     return list(range(length))
 
 
-def test_resource_link() -> list[str | ResourceLink]:
+async def test_resource_link() -> list[str | ResourceLink]:
     """Answer with a link to a resource that can be read here, with annotations."""
     link = ResourceLink(
         "test://static-text",

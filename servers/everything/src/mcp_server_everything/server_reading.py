@@ -9,27 +9,27 @@ from . import forms, media, words
 _TEMPLATE = "test://template/{id}/data"
 
 
-def static_text() -> str:
+async def static_text() -> str:
     """A text."""
     return "This is the content of the static text resource."
 
 
-def static_binary() -> bytes:
+async def static_binary() -> bytes:
     """A picture: a red square."""
     return media.picture()
 
 
-def template_data(id: str) -> dict[str, object]:
+async def template_data(id: str) -> dict[str, object]:
     """Data for any id."""
     return {"id": id, "templateTest": True, "data": f"Data for ID: {id}"}
 
 
-def test_simple_prompt() -> str:
+async def test_simple_prompt() -> str:
     """A message of one text."""
     return "This is a simple prompt for testing."
 
 
-def test_prompt_with_arguments(arg1: str, arg2: str) -> str:
+async def test_prompt_with_arguments(arg1: str, arg2: str) -> str:
     """A message with two arguments, which completion knows some values for.
 
     Args:
@@ -39,7 +39,7 @@ def test_prompt_with_arguments(arg1: str, arg2: str) -> str:
     return f"Prompt with arguments: arg1='{arg1}', arg2='{arg2}'"
 
 
-def test_prompt_with_embedded_resource(resourceUri: str) -> list[Message]:  # noqa: N803  # the name on the wire
+async def test_prompt_with_embedded_resource(resourceUri: str) -> list[Message]:  # noqa: N803  # the name on the wire
     """A message with the content of a resource, and one about it.
 
     Args:
@@ -49,7 +49,7 @@ def test_prompt_with_embedded_resource(resourceUri: str) -> list[Message]:  # no
     return [Message(resource), Message("Please process the embedded resource above.")]
 
 
-def test_prompt_with_image() -> list[Message]:
+async def test_prompt_with_image() -> list[Message]:
     """A message with a picture, and one about it."""
     return [Message(Image(media.picture())), Message("Please analyze the image above.")]
 
@@ -78,12 +78,14 @@ def add_reading(server: Server) -> None:
 
 
 def _add_completions(server: Server) -> None:
-    server.complete("test_prompt_with_arguments", "arg1")(words.countries)
+    @server.complete("test_prompt_with_arguments", "arg1")
+    async def complete_country(typed: str) -> list[str]:  # pyright: ignore[reportUnusedFunction]  # registered
+        return words.countries(typed)
 
     @server.complete("test_prompt_with_arguments", "arg2")
-    def complete_city(typed: str, arg1: str = "") -> list[str]:  # pyright: ignore[reportUnusedFunction]  # registered
+    async def complete_city(typed: str, arg1: str = "") -> list[str]:  # pyright: ignore[reportUnusedFunction]  # registered
         return words.cities(typed, arg1)
 
     @server.complete(_TEMPLATE, "id")
-    def complete_id(typed: str) -> list[str]:  # pyright: ignore[reportUnusedFunction]  # registered
+    async def complete_id(typed: str) -> list[str]:  # pyright: ignore[reportUnusedFunction]  # registered
         return [number for number in ("1", "2", "3", "10", "123") if number.startswith(typed)]

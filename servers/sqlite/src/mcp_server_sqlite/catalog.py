@@ -14,7 +14,7 @@ from .answers import QueryResult
 from .fences import Leash
 from .policy import fold, nearest, quote
 from .reader import Reader
-from .refusals import Refusal
+from .refusals import Refusal, UnknownTable
 from .wording import word_table, word_tables
 
 COUNT_WITHIN = 10_000
@@ -207,8 +207,8 @@ def find_table(reader: Reader, table: str) -> str:
             return name
     close = nearest(table, names)
     if close:
-        raise Refusal(f"There is no table {table!r} here. Nearest: {', '.join(close)}. list_tables shows all.")
-    raise Refusal(f"There is no table {table!r} here. list_tables shows all there are.")
+        raise UnknownTable(f"There is no table {table!r} here. Nearest: {', '.join(close)}. list_tables shows all.")
+    raise UnknownTable(f"There is no table {table!r} here. list_tables shows all there are.")
 
 
 def describe_table(reader: Reader, table: str) -> TableDescription:

@@ -7,6 +7,7 @@ import inspect
 import typing
 from collections.abc import Callable, Sequence
 from typing import Literal
+from urllib.parse import unquote
 
 from .database import Database
 from .refusals import Refusal
@@ -38,7 +39,7 @@ class Choice:
 
     def owns(self, database: Database, uri: str) -> bool:
         """Tell whether a resource is one of this database."""
-        return not self.is_needed or uri.startswith(f"db://{database.name}/")
+        return not self.is_needed or unquote(uri).startswith(f"db://{database.name}/")
 
     def bind(self, function: Callable[..., typing.Awaitable[object]]) -> Callable[..., typing.Awaitable[object]]:
         """Return the handler as clients see it."""

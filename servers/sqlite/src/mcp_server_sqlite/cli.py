@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from mcp_kernel.cli import CommandLine, count, is_terminal, positive
 
@@ -37,7 +38,7 @@ class Source:
 def source(text: str) -> Source:
     """Read `[NAME=]PATH`; a file that exists under the whole text is meant by it."""
     named = re.fullmatch(r"([A-Za-z_][A-Za-z0-9_-]*)=(.+)", text)
-    if named and not Path(text).exists():
+    if named and not _exists(Path(text)):
         return Source(named[1], Path(named[2]).absolute())
     if not text:
         raise argparse.ArgumentTypeError("an empty path names no file")
@@ -45,12 +46,29 @@ def source(text: str) -> Source:
     return Source(path.stem, path)
 
 
-def column(text: str) -> tuple[str, str]:
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name too long, a folder that may not be entered: said when the file is opened
+        return False
+
+
+class MaskedColumn(NamedTuple):
+    """A column that reads as NULL, with its table."""
+
+    table: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.table}.{self.name}"
+
+
+def column(text: str) -> MaskedColumn:
     """Read `TABLE.COLUMN`."""
     table, dot, name = text.rpartition(".")
     if not (table and dot and name):
         raise argparse.ArgumentTypeError(f"{text!r} is not TABLE.COLUMN")
-    return table, name
+    return MaskedColumn(table, name)
 
 
 def command_line() -> CommandLine:
@@ -100,12 +118,17 @@ def main() -> None:
         if problem and is_terminal():  # a host would show nobody why a dead server died: there it stays up and says
             line.error(problem.rstrip("."))
         if problem:
-            sys.stderr.write(f"{PROGRAM}: {problem}\n")
+            _warn(problem)
     for warning in _warnings(databases, policy):
-        sys.stderr.write(f"{PROGRAM}: {warning}\n")
+        _warn(warning)
     from .server import build
 
     line.serve(build(databases, policy), arguments, ", ".join(str(each.path) for each in sources))
+
+
+def _warn(text: str) -> None:
+    if sys.stderr is not None:  # pyright: ignore[reportUnnecessaryComparison]  # None where it was closed
+        sys.stderr.write(f"{PROGRAM}: {text}\n")
 
 
 def _sources(line: CommandLine, arguments: argparse.Namespace) -> list[Source]:
@@ -135,7 +158,10 @@ def _warnings(databases: Sequence[Database], policy: Policy) -> Iterator[str]:
 
 async def _check_policy(database: Database) -> list[str]:
     try:
-        return await database.policy_warnings()
+        async with asyncio.timeout(1):  # a client waits for the server to start
+            return await database.policy_warnings()
+    except (Refusal, TimeoutError):
+        return []  # locked or damaged: each call will say so
     finally:
         await database.close()
 
@@ -160,9 +186,12 @@ def _make_files(line: CommandLine, sources: Sequence[Source], arguments: argpars
 
     create = create_sample if arguments.sample else create_empty
     for each in sources:
-        if each.path.exists():
+        if _exists(each.path):
             continue
         try:
             create(each.path)
         except (OSError, Refusal) as error:
-            line.error(f"{each.path} cannot be made: {getattr(error, 'strerror', None) or error}")
+            problem = str(error) if isinstance(error, Refusal) else f"{each.path} cannot be made: {error.strerror}."
+            if is_terminal():
+                line.error(problem.rstrip("."))
+            _warn(problem)

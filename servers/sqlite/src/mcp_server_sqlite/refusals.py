@@ -27,6 +27,10 @@ class Refusal(Exception):
     """
 
 
+class UnknownTable(Refusal):
+    """There is no table of that name, or none that is served."""
+
+
 def primary_code(error: sqlite3.Error) -> int:
     """Give SQLite's primary result code of an error; 0 where the module itself raised it."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -17,7 +17,7 @@ from .choice import Choice
 from .database import Database
 from .plan import Plan
 from .policy import Policy
-from .refusals import Refusal
+from .refusals import Refusal, UnknownTable
 from .writing import InsertResult
 
 Params = list[object] | dict[str, object]
@@ -39,6 +39,7 @@ def build(databases: Sequence[Database], policy: Policy) -> Server:
         title="SQLite",
         instructions=_instructions(databases, policy),
         tool_errors=(Refusal,),
+        not_found=(UnknownTable,),
     )
     choice = Choice(databases)
     _add_tools(server, choice)
@@ -170,6 +171,13 @@ def _add_resources(server: Server, choice: Choice) -> None:
         @choice.bind
         async def complete(database: Database, prefix: str) -> list[str]:  # pyright: ignore[reportUnusedFunction]  # registered
             return _starting(await _names(database), prefix)
+
+    if choice.is_needed:
+        for template in (f"{prefix}/schema", tables, schemas):
+
+            @server.complete(template, "database")
+            async def complete_name(prefix: str) -> list[str]:  # pyright: ignore[reportUnusedFunction]  # registered
+                return _starting([database.name for database in choice.databases], prefix)
 
 
 def _add_prompts(server: Server, databases: Sequence[Database]) -> None:

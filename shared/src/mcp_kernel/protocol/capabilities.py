@@ -14,6 +14,9 @@ SAMPLING: Final[JsonObject] = {"sampling": {}}
 SAMPLING_WITH_TOOLS: Final[JsonObject] = {"sampling": {"tools": {}}}
 ROOTS: Final[JsonObject] = {"roots": {}}
 
+TASKS_EXTENSION: Final = "io.modelcontextprotocol/tasks"
+TASKS: Final[JsonObject] = {"extensions": {TASKS_EXTENSION: {}}}
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -35,6 +38,15 @@ class Caller:
         if required == FORM:
             return _takes_forms(self.capabilities.get("elicitation"))
         return _contains(self.capabilities, required)
+
+    def can_show(self, form: object) -> bool:
+        """Tell whether the client's revision knows every kind of field of a form (its schema, or None).
+
+        A choice of several, which is a list, came with 2025-11-25; a client from before cannot answer it.
+        """
+        fields = cast("JsonObject", form).get("properties") if isinstance(form, dict) else None
+        shown = cast("JsonObject", fields).values() if isinstance(fields, dict) else ()
+        return self.revision.icons or not any(cast("JsonObject", field).get("type") == "array" for field in shown)
 
 
 def _takes_forms(elicitation: object) -> bool:

@@ -70,12 +70,19 @@ class Prepared:
 
 
 class InvalidMessage(ProtocolError):
-    """JSON that is no message (-32600); `id` is the request's, or None where none could be read."""
+    """JSON that is no message (-32600); `id` is the request's, or None where none could be read.
 
-    def __init__(self, reason: str, identifier: object = None) -> None:
+    `answers` is the id that a broken answer carries: whoever waits for that answer must not wait for ever.
+    """
+
+    def __init__(self, reason: str, identifier: object = None, answers: object = None) -> None:
         super().__init__(INVALID_REQUEST, f"Invalid message: {reason}", status=400)
-        readable = type(identifier) is int or type(identifier) is str
-        self.id = cast("RequestId", identifier) if readable else None
+        self.id = _read_id(identifier)
+        self.answers = _read_id(answers)
+
+
+def _read_id(value: object) -> RequestId | None:
+    return cast("RequestId", value) if type(value) is int or type(value) is str else None
 
 
 def decode(data: bytes | bytearray) -> Message | list[Message | InvalidMessage]:
@@ -136,11 +143,11 @@ def _to_answer(value: JsonObject) -> Message:
     identifier = value.get("id")
     has_id = type(identifier) is int or type(identifier) is str
     if "result" in value and "error" in value:
-        raise InvalidMessage('an answer has "result" or "error", not both')
+        raise InvalidMessage('an answer has "result" or "error", not both', answers=identifier)
     if "result" in value:
         result = value["result"]
         if not has_id or type(result) is not dict:
-            raise InvalidMessage("a response needs the request's id and an object as its result")
+            raise InvalidMessage("a response needs the request's id and an object as its result", answers=identifier)
         return Response(cast("RequestId", identifier), cast("JsonObject", result))
     error = value.get("error")
     if type(error) is dict:
@@ -148,7 +155,8 @@ def _to_answer(value: JsonObject) -> Message:
         code, text = fields.get("code"), fields.get("message")
         if type(code) is int and type(text) is str and (has_id or identifier is None):
             return Failure(cast("RequestId | None", identifier), code, text, fields.get("data"))
-        raise InvalidMessage("an error needs an integer code, a message and the request's id")
+    if "error" in value:
+        raise InvalidMessage("an error needs an integer code, a message and the request's id", answers=identifier)
     raise InvalidMessage('a message needs a "method", a "result" or an "error"', identifier)
 
 

@@ -153,6 +153,13 @@ def lower_content(content: list[JsonObject], revision: Revision) -> list[JsonObj
     return [_lower_block(block, revision) for block in content]
 
 
+def lower_messages(messages: list[JsonObject], revision: Revision) -> list[JsonObject]:
+    """Bring the messages of a prompt, or of a conversation to sample, down to a revision."""
+    if revision.structured_output:
+        return messages
+    return [{**each, "content": _lower_block(cast("JsonObject", each["content"]), revision)} for each in messages]
+
+
 def _lower_block(block: JsonObject, revision: Revision) -> JsonObject:
     if block["type"] == "resource_link":
         label = block.get("description") or block.get("name")

@@ -6,6 +6,7 @@ A server that reads the body must hold both against each other, or the two could
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode, b64encode
 from binascii import Error
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,8 @@ _NAMED_BY: Final = {
 }
 _PREFIX: Final = "=?base64?"
 _SUFFIX: Final = "?="
+_DIGITS: Final = re.compile(r"-?[0-9]+")
+_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
@@ -59,7 +62,7 @@ def decode(value: str) -> str:
 def compare(headers: Mapping[str, str], version: str, request: Request) -> None:
     """Hold the standard headers against the body; raises `ProtocolError` -32020 (status 400) where they differ.
 
-    `headers` are by lower-case name; a header that came twice has both values, joined by a comma, and so differs.
+    `headers` are by lower-case name; one that came twice is there as a value that differs from every other.
     """
     _compare_one(headers, VERSION_HEADER, version)
     _compare_one(headers, METHOD_HEADER, request.method)
@@ -106,8 +109,9 @@ def _is_same(text: str, value: object) -> bool:
         return text == ("true" if value else "false")
     if isinstance(value, int | float):
         try:
-            return float(text) == value if "." in text or "e" in text.lower() else int(text) == value
-        except ValueError:
+            # int() and float() read more than JSON has: signs, spaces, underscores, digits of other scripts.
+            return bool(_NUMBER.fullmatch(text)) and (int(text) if _DIGITS.fullmatch(text) else float(text)) == value
+        except ValueError:  # thousands of digits
             return False
     return text == value
 

@@ -22,7 +22,7 @@ class Revision:
     annotations: bool = True  # the hints of a tool, the completions capability: from 2025-03-26
     structured_output: bool = True  # structuredContent, outputSchema, resource links, titles: from 2025-06-18
     elicitation: bool = True  # forms: from 2025-06-18
-    icons: bool = True  # icons, sampling with tools, URL elicitation: from 2025-11-25
+    icons: bool = True  # icons, sampling with tools, URL elicitation, choices of several: from 2025-11-25
     polling: bool = False  # priming events, retry, streams that end early: 2025-11-25 alone
     any_structure: bool = False  # structuredContent that is no object: from 2026-07-28
 

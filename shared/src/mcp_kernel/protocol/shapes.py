@@ -19,6 +19,7 @@ _CURSOR: Final[Shape] = (("cursor", (str,), False),)
 _COMPLETE: Final[Shape] = (("ref", (dict,), True), ("argument", (dict,), True), ("context", (dict,), False))
 _CALL: Final[Shape] = (("name", (str,), True), ("arguments", (dict,), False))
 _READ: Final[Shape] = (("uri", (str,), True),)
+_TASK: Final[Shape] = (("taskId", (str,), True),)
 _RETRY: Final[Shape] = (("inputResponses", (dict,), False), ("requestState", (str,), False))
 
 _BOTH: Final[dict[str, Shape]] = {
@@ -48,6 +49,10 @@ MODERN_REQUESTS: Final[dict[str, Shape]] = _BOTH | {
     "resources/read": _READ + _RETRY,
     "prompts/get": _CALL + _RETRY,
     "subscriptions/listen": (("notifications", (dict,), True),),
+    # the extension io.modelcontextprotocol/tasks
+    "tasks/get": _TASK,
+    "tasks/update": (*_TASK, ("inputResponses", (dict,), True)),
+    "tasks/cancel": _TASK,
 }
 
 # Methods whose answer may ask (basic/patterns/mrtr, "Supported Requests"), and those whose answer may be cached

@@ -46,7 +46,7 @@ def _line(
 ) -> str:
     if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         known = ", ".join(properties) or "none"
-        return f"{name}: there is no such argument{_nearest(name, properties)}. Known: {known}"
+        return f"{name}: there is no such argument{_nearest(name, properties) or '.'} Known: {known}"
     wanted = describe(described)
     if problem["type"] in ("missing", "missing_argument", "missing_keyword_only_argument") and len(path) == 1:
         note = described.get("description")

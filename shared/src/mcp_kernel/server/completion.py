@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
-from mcp_kernel.errors import INVALID_PARAMS, InvalidArguments, ProtocolError
+from mcp_kernel.errors import INVALID_PARAMS, InvalidArguments, ProtocolError, ResourceNotFound
 from mcp_kernel.protocol.jsonrpc import JsonObject
 from mcp_kernel.server.handlers import Handler
 from mcp_kernel.server.prompts import Prompt
@@ -56,7 +57,8 @@ class Completions:
         if kind == "ref/resource" and isinstance(uri, str):
             if self._resources.templates.get(uri) is not None or self._resources.fixed.get(uri) is not None:
                 return uri
-            return self._resources.match(uri)[0].template.template
+            with contextlib.suppress(ResourceNotFound):
+                return self._resources.match(uri)[0].template.template
         raise ProtocolError(INVALID_PARAMS, f"completion/complete: nothing here is called {name or uri}")
 
     async def _values(self, exchange: Exchange, reference: str, name: str, value: str) -> list[str]:
@@ -77,5 +79,10 @@ class Completions:
     def _choices(self, reference: str, name: str) -> list[str]:
         """The allowed values of a prompt's argument, which its annotation tells without a function."""
         prompt = self._prompts.get(reference)
-        choices = prompt.arguments.get(name, {}).get("enum") if prompt is not None else None
+        if prompt is None:
+            return []
+        described = prompt.arguments.get(name, {})
+        definitions = cast("dict[str, JsonObject]", prompt.handler.arguments.schema.get("$defs", {}))
+        described = definitions.get(str(described.get("$ref")).rpartition("/")[2], described)
+        choices = [described["const"]] if "const" in described else described.get("enum")
         return [str(choice) for choice in cast("list[object]", choices)] if isinstance(choices, list) else []

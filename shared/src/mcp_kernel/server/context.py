@@ -80,14 +80,29 @@ class Context:
         return self._roots
 
     async def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
-        """Report progress, where the client asked for it; a value that does not rise is not sent."""
+        """Report progress, where the client asked for it; a value that does not rise is not sent.
+
+        Of a task it becomes the status message.
+        """
         self._exchange.report(done, total, message)
-        await self._exchange.peer.drain()
+        await self._exchange.drain()
 
     async def log(self, level: LogLevel, data: object, logger: str | None = None) -> None:
-        """Send the client a log message, where it wants to hear of this level; `data` is any JSON value."""
+        """Send the client a log message, where it wants to hear of this level; `data` is any JSON value.
+
+        A task has nobody to send it to.
+        """
         self._exchange.log(level, data, logger)
-        await self._exchange.peer.drain()
+        await self._exchange.drain()
+
+    async def become_task(self, message: str | None = None) -> None:
+        """Answer the call with a task, and go on as its work; `message` is shown as its status.
+
+        Questions asked before are questions of the call, those asked after it travel in the task. Where the client
+        has no tasks nothing happens and the call goes on as a call; in a task `message` is its new status.
+        Raises `RuntimeError` in a tool that was declared without `task`, `ToolError` when there are too many tasks.
+        """
+        await self._exchange.become_task(message)
 
     def release_stream(self, retry_ms: int) -> None:
         """Let the client go while the work goes on: it comes back for the rest after so many milliseconds.

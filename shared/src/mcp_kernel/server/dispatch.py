@@ -55,6 +55,7 @@ def receive(peer: Peer, data: bytes) -> None:
     try:
         message = decode(data)
     except ProtocolError as error:
+        _give_up(peer, error)
         reject(error, peer.reply)
         return
     if isinstance(message, list):
@@ -96,6 +97,7 @@ def take_batch(peer: Peer, messages: list[Message | InvalidMessage], sink: Sink)
     batch = _Batch(expected, sink)
     for message in messages:
         if isinstance(message, InvalidMessage):
+            _give_up(peer, message)
             reject(message, batch.take)
         elif isinstance(message, Request) and message.method == "initialize":
             reject(InvalidMessage("initialize does not go into a batch", message.id), batch.take)
@@ -130,12 +132,15 @@ def _serve(peer: Peer, request: Request, sink: Sink, headers: Mapping[str, str] 
     except ProtocolError as error:
         exchange.fail(error)
         return
+    except Unsupported as error:
+        exchange.refuse(error)
+        return
     if type(answer) is dict or type(answer) is Prepared:
         exchange.finish(answer)
         return
     peer.exchanges[request.id] = exchange
     task = peer.steps.begin(_run(exchange, cast("Awaitable[Answer]", answer)))
-    if task is not None and not exchange.answered:
+    if task is not None and not exchange.done:
         exchange.task = task
         exchange.arm(exchange.limit)
 
@@ -162,11 +167,16 @@ async def _run(exchange: Exchange, answer: Awaitable[Answer]) -> None:
         if exchange.ending is None:  # nobody stopped it: the handler cancelled itself, and the client waits
             exchange.fail(_report_incident(exchange))
         raise
+    except (SystemExit, KeyboardInterrupt, GeneratorExit):  # raised by a handler, they do not end the server
+        if exchange.ending is None:
+            exchange.fail(_report_incident(exchange))
     except Exception as error:  # whatever a handler raises, the server goes on
         if exchange.ending is None:
             _answer_error(exchange, error)
     finally:
-        exchange.peer.exchanges.pop(exchange.request.id, None)
+        exchanges, identifier = exchange.peer.exchanges, exchange.request.id
+        if exchanges.get(identifier) is exchange:  # after a task's handle the client may use its id again
+            del exchanges[identifier]
         exchange.settle()
 
 
@@ -197,7 +207,7 @@ def _report_incident(exchange: Exchange) -> ProtocolError:
     """Log the exception being handled under an id, and tell the peer the id alone."""
     incident = hexlify(urandom(4)).decode()
     what = exchange.request.params.get("name") or exchange.request.params.get("uri") or ""
-    _LOG.exception("Incident %s in %s %s", incident, exchange.request.method, what)
+    _LOG.exception("Incident %s in %s %r", incident, exchange.request.method, what)
     return ProtocolError(INTERNAL_ERROR, f"Internal error; the server's log has it as incident {incident}")
 
 
@@ -257,6 +267,9 @@ _METHODS: Final[dict[str, Callable[[Exchange], Answer | Awaitable[Answer]]]] = {
     "prompts/get": lambda exchange: exchange.peer.server.get_prompt(exchange),
     "completion/complete": lambda exchange: exchange.peer.server.completions.complete(exchange),
     "subscriptions/listen": lambda exchange: exchange.peer.server.subscriptions.listen(exchange),
+    "tasks/get": lambda exchange: exchange.peer.server.tasks.get(exchange),
+    "tasks/update": lambda exchange: exchange.peer.server.tasks.update(exchange),
+    "tasks/cancel": lambda exchange: exchange.peer.server.tasks.cancel(exchange),
 }
 
 
@@ -273,6 +286,12 @@ def _note(peer: Peer, notification: Notification) -> None:
         peer.session.confirm()
         if peer.session.is_ready:
             peer.server.subscriptions.join(peer)
+
+
+def _give_up(peer: Peer, error: ProtocolError) -> None:
+    """A broken answer settles its question all the same: no better one will come."""
+    if isinstance(error, InvalidMessage) and error.answers is not None:
+        _settle(peer, Failure(error.answers, error.code, error.message))
 
 
 def _settle(peer: Peer, answer: Response | Failure) -> None:

@@ -11,7 +11,8 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
+from math import isfinite
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar, cast
 
 from mcp_kernel.errors import (
     INTERNAL_ERROR,
@@ -54,6 +55,16 @@ class Ending(Enum):
     PARKED = "parked"  # the answer is the handler's questions (modern)
 
 
+class TaskOffer(NamedTuple):
+    """What a tool says of tasks: after how many seconds its call becomes one, and how many its work may take then.
+
+    0 is at once, before the handler runs; None leaves it to the handler, or the work without a limit.
+    """
+
+    after: float | None
+    limit: float | None
+
+
 class Exchange(ABC):
     """One request, from its arrival to its answer."""
 
@@ -68,6 +79,7 @@ class Exchange(ABC):
         "caller",
         "ending",
         "limit",
+        "offer",
         "peer",
         "request",
         "sink",
@@ -80,6 +92,7 @@ class Exchange(ABC):
         self.caller = caller
         self.sink = sink
         self.limit = peer.server.timeout  # seconds for the handler; None: no limit
+        self.offer: TaskOffer | None = None  # None: this request never becomes a task
         self.task: asyncio.Task[None] | None = None
         self.ending: Ending | None = None
         self.answered = False
@@ -98,7 +111,10 @@ class Exchange(ABC):
             result = self._render(result)
         elif type(result) is dict:
             result = self.complete(result)
-        self._send(encode_result(self.request.id, cast("JsonObject | Prepared", result)))
+        self._deliver(cast("JsonObject | Prepared", result))
+
+    def _deliver(self, result: JsonObject | Prepared) -> None:
+        self._send(encode_result(self.request.id, result))
 
     def fail(self, error: ProtocolError) -> None:
         """Send the error as the answer."""
@@ -137,11 +153,11 @@ class Exchange(ABC):
         """Send progress, if the client asked for it; it only ever rises (basic/patterns/progress)."""
         meta = self.request.params.get("_meta")
         token = cast("JsonObject", meta).get("progressToken") if type(meta) is dict else None
-        if type(token) not in (str, int) or not progress > self._progress:
+        if type(token) not in (str, int) or not (isfinite(progress) and progress > self._progress):
             return
         self._progress = progress
         params: JsonObject = {"progressToken": token, "progress": progress}
-        if total is not None:
+        if total is not None and isfinite(total):
             params["total"] = total
         if message is not None:
             params["message"] = message
@@ -156,6 +172,12 @@ class Exchange(ABC):
         if logger is not None:
             params["logger"] = logger
         self.notify("notifications/message", params)
+
+    async def drain(self) -> None:
+        """Wait while the client does not read what this request has to say; after its answer that is nothing."""
+        if not self.answered:
+            await asyncio.sleep(0)  # a handler that only ever reports lets the others run
+            await self.peer.drain()
 
     @property
     @abstractmethod
@@ -172,13 +194,14 @@ class Exchange(ABC):
         """
         if self.request.method not in ASKING:
             raise RuntimeError(f"{self.request.method} cannot ask the client anything")
-        if self.ending is not None or self.answered:
+        if self.ending is not None or self.done:
             raise asyncio.CancelledError  # a handler that swallowed its end, or left a task behind
         if self.asked is None:
             self.asked = {}
         if question.key in self.asked:
             raise RuntimeError(f"The question {question.key!r} was asked twice; give each its own key")
-        if not self.caller.supports(question.required):
+        form = question.params.get("requestedSchema")
+        if not self.caller.supports(question.required) or not self.caller.can_show(form):
             raise Unsupported(question.required)
         self.asked[question.key] = self.peer.loop.create_future()
         return await self._ask(question)
@@ -186,13 +209,37 @@ class Exchange(ABC):
     @abstractmethod
     async def _ask(self, question: Question[T]) -> T: ...
 
+    # --- tasks ---
+
+    @property
+    def takes_tasks(self) -> bool:
+        """Whether the client may be answered with a task."""
+        return False
+
+    def offer_task(self, offer: TaskOffer) -> None:
+        """Allow the request to become a task; raises `ToolError` when it should now and there are too many."""
+        self.offer = offer
+
+    async def become_task(self, message: str | None) -> None:
+        """Answer with a task, if the client takes one and has none yet; raises as `offer_task`.
+
+        Raises `RuntimeError` where no task was offered: the server has not declared that it has any.
+        """
+        if self.offer is None:
+            raise RuntimeError('Declare the tool with task="allowed" or task="required" before it becomes a task')
+
     # --- time and ends ---
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is wanted of the handler any more: its result was taken."""
+        return self.answered
 
     def arm(self, seconds: float | None) -> None:
         """Give the handler so much time from now on, not counting the time in which it waits for a person."""
         if self._waiting:
             self._remaining = seconds
-        elif seconds is not None and self.ending is None and not self.answered:
+        elif seconds is not None and self.ending is None and not self.done:
             loop = self.peer.loop
             self._deadline = loop.time() + seconds
             self._timer = loop.call_later(seconds, self.stop, Ending.TIMED_OUT)
@@ -217,7 +264,7 @@ class Exchange(ABC):
 
     def stop(self, ending: Ending) -> None:
         """Cancel the handler; the first reason given counts."""
-        if self.ending is None and not self.answered:
+        if self.ending is None and not self.done:
             self.ending = ending
             self.disarm()
             if self.task is not None:

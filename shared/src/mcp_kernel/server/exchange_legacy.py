@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from mcp_kernel.errors import (
     INTERNAL_ERROR,
@@ -41,6 +41,9 @@ class LegacyExchange(Exchange):
     __slots__ = ()
 
     def complete(self, result: JsonObject) -> JsonObject:
+        if self.request.method == "prompts/get":
+            messages = cast("list[JsonObject]", result["messages"])
+            return {**result, "messages": legacy.lower_messages(messages, self.caller.revision)}
         return result
 
     def describe(self, item: JsonObject) -> JsonObject:
@@ -66,7 +69,7 @@ class LegacyExchange(Exchange):
         if result.structured is None or not revision.structured_output:
             return Prepared(data)
         structured = result.structured
-        if not structured.startswith(b"{"):
+        if not result.is_object:
             structured = b'{"result":%b}' % structured
         return Prepared(b'%b,"structuredContent":%b}' % (data[:-1], structured))
 
@@ -105,6 +108,9 @@ class LegacyExchange(Exchange):
         return answer.result
 
     def _lower_params(self, params: JsonObject) -> JsonObject:
+        if "messages" in params:
+            messages = cast("list[JsonObject]", params["messages"])
+            return {**params, "messages": legacy.lower_messages(messages, self.caller.revision)}
         if params.get("mode") != "url":
             return params
         # 2025-11-25 names each page; 2026-07-28 dropped the name.

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from pydantic_core import from_json
+
+from mcp_kernel.errors import ProtocolError, ToolError
 from mcp_kernel.protocol import modern
-from mcp_kernel.protocol.capabilities import Caller
+from mcp_kernel.protocol.capabilities import TASKS, Caller
 from mcp_kernel.protocol.jsonrpc import JsonObject, Prepared, Request, encode_result, to_bytes
 from mcp_kernel.protocol.shapes import ASKING
-from mcp_kernel.server.exchange import Ending, Exchange, Sink
+from mcp_kernel.server.exchange import Ending, Exchange, Sink, TaskOffer
 from mcp_kernel.server.questions import Question
 from mcp_kernel.server.results import ToolResult
 
 if TYPE_CHECKING:
     from mcp_kernel.protocol.sealing import Binding, Progress
     from mcp_kernel.server.peer import Peer
+    from mcp_kernel.server.tasks import TaskRecord, Waiter
 
 T = TypeVar("T")
 
 
 class ModernExchange(Exchange):
-    """A stateless request: questions end it, and the client sends it again with the answers."""
+    """A stateless request: questions end it, and the client sends it again with the answers.
 
-    __slots__ = ("_binding", "_given", "_known", "_open")
+    It may also end with the handle of a task (`TaskRecord`), to which from then on all goes that the handler says.
+    """
+
+    __slots__ = ("_binding", "_due", "_given", "_known", "_open", "_record")
 
     def __init__(self, peer: Peer, request: Request, caller: Caller, sink: Sink) -> None:
         super().__init__(peer, request, caller, sink)
@@ -31,6 +40,8 @@ class ModernExchange(Exchange):
         self._binding: Binding | None = None
         self._given: JsonObject = {}
         self._open: JsonObject = {}
+        self._record: TaskRecord | None = None
+        self._due: asyncio.TimerHandle | None = None  # when the call becomes a task
 
     def complete(self, result: JsonObject) -> JsonObject:
         server = self.peer.server
@@ -96,12 +107,15 @@ class ModernExchange(Exchange):
                 return read
         known.answers.pop(question.key, None)
         known.questions[question.key] = asked
+        assert self.asked is not None  # noqa: S101  # ask() has written it down
+        waiter = self.asked[question.key]
+        if self._record is not None:
+            return await self._ask_in_task(self._record, question, waiter)
         if not self._open:
             # Two turns of the loop: questions that were asked together travel together.
             self.peer.loop.call_soon(self.peer.loop.call_soon, self.stop, Ending.PARKED)
         self._open[question.key] = question.to_wire()
-        assert self.asked is not None  # noqa: S101  # ask() has written it down
-        await self.asked[question.key]
+        await waiter
         raise AssertionError("a parked handler never goes on")
 
     def park(self) -> None:
@@ -113,3 +127,84 @@ class ModernExchange(Exchange):
         state = sealing.seal(self._known, self._binding, key=server.state_key, now=time.time())
         result = modern.input_required(self._open, state, server.info)
         self._send(encode_result(self.request.id, result))
+
+    # --- tasks ---
+
+    @property
+    def takes_tasks(self) -> bool:
+        return self.caller.supports(TASKS)
+
+    @property
+    def done(self) -> bool:
+        return self.answered if self._record is None else self._record.is_finished
+
+    def offer_task(self, offer: TaskOffer) -> None:
+        super().offer_task(offer)
+        if not self.takes_tasks or offer.after is None:
+            return
+        if offer.after > 0:
+            self._due = self.peer.loop.call_later(offer.after, self._detach_late, offer)
+        else:
+            self._detach(offer)
+
+    async def become_task(self, message: str | None) -> None:
+        await super().become_task(message)
+        if self.ending is not None or self.done:
+            raise asyncio.CancelledError  # a handler that swallowed its end, or left a task behind
+        if self.offer is None or not self.takes_tasks:
+            return
+        if self._open and self.asked is not None:
+            await self.asked[next(iter(self._open))]  # the call is about to be parked: it becomes no task before that
+        if self._record is None:
+            self._detach(self.offer, message)
+        elif message is not None:
+            self._record.tell(message)
+
+    def _detach_late(self, offer: TaskOffer) -> None:
+        """The call has taken its time: it becomes a task, unless it is about to ask, or there are too many."""
+        if self._record is None and not self._open and not self.done and self.ending is None:
+            with contextlib.suppress(ToolError):
+                self._detach(offer)
+
+    def _detach(self, offer: TaskOffer, message: str | None = None) -> None:
+        """Answer with the handle; the work goes on under a limit of its own, and no longer for this connection."""
+        self._record = self.peer.server.tasks.open(self, message)
+        self.peer.exchanges.pop(self.request.id, None)
+        self.limit = offer.limit
+        if self.task is not None:  # else the handler has not begun to wait, and the clock not to run
+            self.disarm()
+            self.arm(self.limit)
+        handle = self.complete({"resultType": "task", **self._record.describe()})
+        self._send(encode_result(self.request.id, handle))
+
+    async def _ask_in_task(self, record: TaskRecord, question: Question[T], waiter: Waiter) -> T:
+        self.pause()
+        try:
+            return await record.ask(question, waiter)
+        finally:
+            self.go_on()
+
+    def _deliver(self, result: JsonObject | Prepared) -> None:
+        if self._record is None:
+            super()._deliver(result)
+        else:
+            self._record.complete(from_json(result.body) if isinstance(result, Prepared) else result)
+
+    def fail(self, error: ProtocolError) -> None:
+        if self._record is None:
+            super().fail(error)
+        else:
+            self._record.fail(error)
+
+    def report(self, progress: float, total: float | None, message: str | None) -> None:
+        if self._record is None:
+            super().report(progress, total, message)
+        else:
+            self._record.report(progress, total, message)
+
+    def settle(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+        super().settle()
+        if self._record is not None:
+            self._record.cancel()

@@ -34,10 +34,25 @@ class Handler:
 
     async def call(self, exchange: Exchange, arguments: JsonObject) -> object:
         """Validate the arguments and run the function; raises `ToolError` for arguments that do not fit."""
+        return await self.run(self.bind(exchange, arguments))
+
+    def bind(self, exchange: Exchange, arguments: JsonObject) -> dict[str, object]:
+        """Return the keywords for `run`; raises `ToolError` for arguments that do not fit."""
         keywords = self.arguments.parse(arguments)
         if self.arguments.context is not None:
             keywords[self.arguments.context] = Context(exchange)
+        return keywords
+
+    async def run(self, keywords: dict[str, object]) -> object:
+        """Run the function, in a thread where it is no coroutine function."""
         if self.is_async:
             return await cast("Awaitable[object]", self.function(**keywords))
-        work = partial(copy_context().run, partial(self.function, **keywords))
+        work = partial(copy_context().run, partial(_run_in_thread, self.function, keywords))
         return await asyncio.get_running_loop().run_in_executor(self._threads(), work)
+
+
+def _run_in_thread(function: Callable[..., object], keywords: dict[str, object]) -> object:
+    try:
+        return function(**keywords)
+    except StopIteration as error:  # no future can carry it, and whoever awaits the call would wait for ever
+        raise RuntimeError("The handler raised StopIteration") from error

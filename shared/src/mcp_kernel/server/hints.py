@@ -206,7 +206,7 @@ def with_default(described: Described, default: object) -> Described:
     """Give a type a default; a mutable one is copied each time it is used."""
     if isinstance(default, list | dict | set):
         kept = cast("object", default)
-        core = core_schema.with_default_schema(described.core, default_factory=lambda: copy.copy(kept))
+        core = core_schema.with_default_schema(described.core, default_factory=lambda: copy.deepcopy(kept))
     else:
         core = core_schema.with_default_schema(described.core, default=default)
     return Described(core, {**described.json, "default": to_jsonable_python(default)})

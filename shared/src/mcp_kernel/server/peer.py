@@ -43,7 +43,19 @@ class Outlet(Protocol):
 class Peer:
     """A client: its session where it opened one, its requests in flight, the questions that it was asked."""
 
-    __slots__ = ("_closed", "_held", "calls", "exchanges", "loop", "outlet", "principal", "server", "session", "steps")
+    __slots__ = (
+        "_closed",
+        "_held",
+        "calls",
+        "exchanges",
+        "listening",
+        "loop",
+        "outlet",
+        "principal",
+        "server",
+        "session",
+        "steps",
+    )
 
     def __init__(self, server: Server, outlet: Outlet, *, principal: str | None = None) -> None:
         self.server = server
@@ -53,6 +65,7 @@ class Peer:
         self.session = Session()
         self.calls: Calls[asyncio.Future[Response | Failure]] = Calls()
         self.exchanges: dict[RequestId, Exchange] = {}
+        self.listening = 0  # how many of the exchanges are listen streams, which stay in flight
         self._closed: asyncio.Future[None] | None = None
         self._held: dict[bytes, None] = {}
 
@@ -88,10 +101,10 @@ class Peer:
             self.outlet.send(data, None)
 
     def release(self) -> None:
-        """The client reads again: send what was held."""
+        """The client reads again: send what was held, as far as there is room."""
         held, self._held = self._held, {}
         for data in held:
-            self.outlet.send(data, None)
+            self.announce(data)
 
     async def close(self, grace: float = 0.0) -> None:
         """End every request: listen streams at once, the others after `grace` seconds; then nothing is left."""

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar, cast
 from mcp_kernel.errors import Declined
 from mcp_kernel.protocol import capabilities, forms
 from mcp_kernel.protocol.jsonrpc import JsonObject
-from mcp_kernel.server.content import Message
+from mcp_kernel.server.content import EmbeddedResource, Message, ResourceLink
 from mcp_kernel.server.schema import Form
 
 T = TypeVar("T")
@@ -141,6 +141,8 @@ def _accepted(result: JsonObject, message: str) -> JsonObject:
 def ask_sample(key: str, messages: str | Sequence[Message], sampling: Sampling) -> Question[Sampled]:
     """An answer of the host's model."""
     conversation = [Message(messages)] if isinstance(messages, str) else messages
+    if any(isinstance(message.content, EmbeddedResource | ResourceLink) for message in conversation):
+        raise TypeError("A model is sent text, images and sound; read a resource and send what it holds")
     params = sampling.to_params([message.to_wire() for message in conversation])
     plain = sampling.tools is None and sampling.tool_choice is None
     required = capabilities.SAMPLING if plain else capabilities.SAMPLING_WITH_TOOLS

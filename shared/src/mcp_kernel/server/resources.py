@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from mcp_kernel.errors import INVALID_PARAMS, InvalidArguments, ProtocolError, ResourceNotFound
+from mcp_kernel.errors import InvalidArguments, ResourceNotFound
 from mcp_kernel.protocol.jsonrpc import JsonObject, Prepared
 from mcp_kernel.protocol.uri_template import UriTemplate
 from mcp_kernel.server.handlers import Handler
@@ -138,8 +138,8 @@ class Resources:
         template, values = self.match(uri)
         try:
             value = await template.handler.call(exchange, dict(values))
-        except InvalidArguments as error:
-            raise ProtocolError(INVALID_PARAMS, f"{uri}: {error}", {"uri": uri}) from None
+        except (InvalidArguments, *exchange.peer.server.not_found) as error:
+            raise ResourceNotFound(uri, str(error)) from None
         return {"contents": to_contents(value, uri, template.label.mime_type)}
 
     def match(self, uri: str) -> tuple[Template, Mapping[str, str]]:

@@ -32,11 +32,15 @@ _CONTENT: Final = (Image, Audio, EmbeddedResource, ResourceLink)
 
 @dataclass(slots=True)
 class ToolResult:
-    """The result of a call before an exchange brings it into its era's form; `structured` is JSON."""
+    """The result of a call before an exchange brings it into its era's form.
+
+    `structured` is JSON, and `is_object` says whether the tool's schema promises an object for every result.
+    """
 
     content: list[JsonObject]
     structured: bytes | None = None
     is_error: bool = False
+    is_object: bool = True
 
 
 @runtime_checkable
@@ -60,21 +64,24 @@ class ToolOutput:
     value's own `__str__` where its class defines one, its JSON otherwise.
     """
 
-    __slots__ = ("_output", "schema")
+    __slots__ = ("_is_object", "_output", "schema")
 
     def __init__(self, annotation: object, where: str) -> None:
         self._output = None if _is_unstructured(annotation) else Output(annotation, where)
         self.schema = None if self._output is None else self._output.schema
+        self._is_object = self.schema is not None and self.schema.get("type") == "object"
 
     def encode(self, value: object, budget: int) -> ToolResult:
         """Bring a return value into its form, cut to `budget` bytes (0: no limit)."""
-        if type(value) is str:
+        if type(value) is str and self._output is None:
             if budget and len(value) > budget // 4:  # four bytes are the most that a character takes
                 value = cut(value, budget)
             return ToolResult([{"type": "text", "text": value}])
         if self._output is None:
             return self._encode_loose(value, budget)
-        return _encode_structured(value, self._output, budget)
+        result = _encode_structured(value, self._output, budget)
+        result.is_object = self._is_object
+        return result
 
     def _encode_loose(self, value: object, budget: int) -> ToolResult:
         if value is None:
@@ -107,8 +114,10 @@ def _is_unstructured(annotation: object) -> bool:
     if annotation in (str, None, type(None), object, typing.Any):
         return True
     origin = typing.get_origin(annotation)
-    if origin in (typing.Union, types.UnionType, list, tuple, Sequence):
-        return all(_is_content(each) for each in typing.get_args(annotation) if each is not type(None))
+    if origin is typing.Annotated:
+        return _is_unstructured(typing.get_args(annotation)[0])
+    if origin in (typing.Union, types.UnionType):
+        return all(_is_unstructured(each) for each in typing.get_args(annotation))
     return _is_content(annotation)
 
 
@@ -116,7 +125,7 @@ def _is_content(annotation: object) -> bool:
     """Tell whether every value of a type is content; a list of plain strings is data and not content."""
     if any(annotation is each for each in _CONTENT):
         return True
-    arguments = typing.get_args(annotation)
+    arguments = [each for each in typing.get_args(annotation) if each is not ...]
     return any(_is_content(each) for each in arguments) and all(each is str or _is_content(each) for each in arguments)
 
 
@@ -130,7 +139,7 @@ def _encode_structured(value: object, encoder: _Encoder, budget: int) -> ToolRes
             )
         structured, text = _render(value.fit(budget), encoder)
         text = cut(text, budget)
-    return ToolResult([{"type": "text", "text": text}], structured)
+    return ToolResult([{"type": "text", "text": text}], structured, is_object=structured.startswith(b"{"))
 
 
 def _render(value: object, encoder: _Encoder) -> tuple[bytes, str]:
@@ -140,13 +149,15 @@ def _render(value: object, encoder: _Encoder) -> tuple[bytes, str]:
         if "surrogates" not in str(error):
             raise
         structured = to_bytes(encoder.to_value(value))  # file names that are not UTF-8
-    text = str(value) if _has_own_text(type(value)) else structured.decode()
+    text = str(value) if type(value) is str or _has_own_text(type(value)) else structured.decode()
     return structured, text
 
 
 def _has_own_text(kind: type) -> bool:
-    """Tell whether a result's class says how it reads, as `Table` does; the built-in types do not."""
-    return kind.__module__ != "builtins" and kind.__str__ not in (object.__str__, str.__str__, int.__str__)
+    """Tell whether a result's class says how it reads, as `Table` does; built-in types, enums and models do not."""
+    if kind.__module__ == "builtins" or kind.__str__ in (object.__str__, str.__str__, int.__str__):
+        return False
+    return getattr(kind.__str__, "__module__", "") not in ("enum", "pydantic.main")
 
 
 def _fit_block(content: Content, budget: int) -> JsonObject:

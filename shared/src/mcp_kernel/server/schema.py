@@ -45,7 +45,10 @@ class Arguments:
             elif parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY):
                 raise TypeError(f"{function.__qualname__}: {parameter.name} cannot be passed by name")
             else:
-                described = _describe_parameter(parameter, annotation, hints)
+                try:
+                    described = _describe_parameter(parameter, annotation, hints)
+                except TypeError as error:
+                    raise TypeError(f"{function.__qualname__}, its {parameter.name}: {error}") from None
                 required = described.core["type"] != "default"
                 fields[parameter.name] = core_schema.typed_dict_field(described.core, required=required)
                 self._fields[parameter.name] = _show(described.json, documented.get(parameter.name))

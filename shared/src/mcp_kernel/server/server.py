@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
+from mcp_kernel.protocol.capabilities import TASKS
 from mcp_kernel.protocol.jsonrpc import JsonObject, Request, to_bytes
 from mcp_kernel.protocol.modern import SERVER_INFO
 from mcp_kernel.protocol.shapes import CACHEABLE
@@ -19,7 +20,8 @@ from mcp_kernel.server.registry import Registry
 from mcp_kernel.server.resources import Label, Resource, Resources, Template
 from mcp_kernel.server.steps import Steps
 from mcp_kernel.server.subscriptions import Kind, Subscriptions
-from mcp_kernel.server.tools import Declaration, Hints, Tool
+from mcp_kernel.server.tasks import TaskStore
+from mcp_kernel.server.tools import Declaration, Hints, TaskMode, Tool
 
 if TYPE_CHECKING:
     from mcp_kernel.transports.http import HttpApp, HttpOptions
@@ -41,11 +43,16 @@ class Server:
         instructions: What a model should know before it uses the server.
         website_url: Where people read more.
         tool_errors: Exceptions of the domain whose text is meant for the model, treated as `ToolError`.
+        not_found: Exceptions of the domain which say, of a resource's handler, that nothing is at its URI.
         timeout: Seconds that a handler may run; None for no limit. Waiting for a person does not count.
         max_output_bytes: The most that one result may have; 0 for no limit.
         page_size: How many items one page of a list shows.
         state_key: Signs `requestState`; from the environment variable MCP_STATE_KEY, or made at random, by default.
             Several processes that serve the same clients need the same key.
+        task_timeout: Seconds that the work of a task may take once it is one, where its tool has no timeout of its
+            own; None for no limit but `task_ttl`. Waiting for a person does not count.
+        task_ttl: Seconds, counted from its creation, after which a task is forgotten, finished or not.
+        max_tasks: How many tasks are kept; the oldest finished one makes room for another.
     """
 
     def __init__(  # the options of a public constructor, all by name
@@ -57,20 +64,27 @@ class Server:
         instructions: str | None = None,
         website_url: str | None = None,
         tool_errors: tuple[type[Exception], ...] = (),
+        not_found: tuple[type[Exception], ...] = (),
         timeout: float | None = 60.0,
         max_output_bytes: int = 0,
         page_size: int = 1000,
         state_key: bytes | None = None,
+        task_timeout: float | None = 1800.0,
+        task_ttl: float = 3600.0,
+        max_tasks: int = 1000,
     ) -> None:
         optional = {"title": title, "websiteUrl": website_url}
         self.info: JsonObject = {"name": name, "version": version}
         self.info.update({key: value for key, value in optional.items() if value is not None})
         self.instructions = instructions
         self.tool_errors = tool_errors
+        self.not_found = not_found
         self.timeout = timeout
         self.max_output_bytes = max_output_bytes
-        self.state_key = state_key or os.environb.get(b"MCP_STATE_KEY") or os.urandom(32)
+        self.state_key = state_key or os.fsencode(os.environ.get("MCP_STATE_KEY", "")) or os.urandom(32)
+        self.task_timeout = task_timeout
         self.subscriptions = Subscriptions()
+        self.tasks = TaskStore(self.subscriptions.task_changed, ttl=task_ttl, most=max_tasks)
         self.tools: Registry[Tool] = Registry("tools", lambda: self.list_changed("tools"), page_size)
         self.prompts: Registry[Prompt] = Registry("prompts", lambda: self.list_changed("prompts"), page_size)
         self.resources = Resources(lambda: self.list_changed("resources"), page_size)
@@ -93,6 +107,8 @@ class Server:
         open_world: bool = True,
         timeout: float | None = None,
         input_schema: Mapping[str, object] | None = None,
+        task: TaskMode = "never",
+        task_after: float | None = 0.0,
     ) -> Callable[[F], F]:
         """Declare a tool: its signature and docstring become the schema, its return type the output schema.
 
@@ -105,12 +121,24 @@ class Server:
             open_world: It reaches beyond what the server owns.
             timeout: Seconds, instead of the server's.
             input_schema: Shown to clients untouched, instead of the one made from the signature.
+            task: Whether a call may become a task, which its client asks after instead of waiting (the extension
+                io.modelcontextprotocol/tasks). "allowed" runs as a call for clients without tasks, "required"
+                refuses them (-32021).
+            task_after: When it becomes one: after so many seconds, or when its handler awaits
+                `Context.become_task`, whichever comes first. 0 is at once, before the handler runs, so that it asks
+                its questions in the task; None leaves it to the handler, which can ask its questions first.
         """
         hints = Hints(read_only=read_only, destructive=destructive, idempotent=idempotent, open_world=open_world)
 
         def register(function: F) -> F:
             declaration = Declaration(
-                name=name or _name_of(function), title=title, hints=hints, timeout=timeout, input_schema=input_schema
+                name=name or _name_of(function),
+                title=title,
+                hints=hints,
+                timeout=timeout,
+                input_schema=input_schema,
+                task=task,
+                task_after=task_after,
             )
             self.tools.add(declaration.name, Tool(function, declaration, self._executor))
             return function
@@ -216,6 +244,8 @@ class Server:
             declared["prompts"] = {"listChanged": True}
         if len(self.completions) or len(self.prompts):
             declared["completions"] = {}
+        if any(tool.declaration.task != "never" for tool in self.tools):
+            declared.update(TASKS)
         return declared
 
     def offers(self, kind: Kind) -> bool:
@@ -266,8 +296,9 @@ class Server:
         return loop, cast("Steps", self._steps)
 
     async def close(self) -> None:
-        """Serving has ended: stop watching, close what the handlers opened."""
+        """Serving has ended: stop watching, stop the tasks, close what the handlers opened."""
         self.subscriptions.close()
+        await self.tasks.close()
         if self._steps is not None:
             self._steps.close()
         for closer in self._closers:

@@ -13,16 +13,20 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
+from mcp_kernel.errors import INTERNAL_ERROR, ProtocolError, Unsupported
+from mcp_kernel.protocol.capabilities import TASKS
 from mcp_kernel.protocol.jsonrpc import JsonObject, Notification, RequestId, encode
 from mcp_kernel.protocol.modern import on_stream
 
 if TYPE_CHECKING:
     from mcp_kernel.server.exchange import Exchange
     from mcp_kernel.server.peer import Peer
+    from mcp_kernel.server.tasks import TaskRecord
 
 Kind: TypeAlias = Literal["tools", "resources", "prompts"]
 
 _LOG = logging.getLogger("mcp_kernel")
+_MOST_STREAMS: Final = 10_000  # on one connection: a bound on what a client can make us hold
 _FILTERS: Final[dict[Kind, str]] = {
     "tools": "toolsListChanged",
     "resources": "resourcesListChanged",
@@ -38,6 +42,7 @@ class Listener:
     identifier: RequestId
     kinds: frozenset[Kind]
     uris: frozenset[str]
+    tasks: frozenset[str]
 
     def send(self, method: str, params: JsonObject) -> None:
         """Send a notification that is marked with the stream."""
@@ -92,27 +97,38 @@ class Subscriptions:
             self._refresh()
 
     async def listen(self, exchange: Exchange) -> JsonObject:
-        """Answer `subscriptions/listen`: acknowledge the filter, then hold the stream open until it is ended."""
+        """Answer `subscriptions/listen`: acknowledge the filter, then hold the stream open until it is ended.
+
+        Raises `Unsupported` when tasks are asked for without the extension.
+        """
         server, identifier = exchange.peer.server, exchange.request.id
         asked = cast("JsonObject", exchange.request.params["notifications"])
-        uris = asked.get("resourceSubscriptions")
-        wanted = cast("list[object]", uris) if isinstance(uris, list) else []
+        if asked.get("taskIds") is not None and not exchange.takes_tasks:
+            raise Unsupported(TASKS)
+        if exchange.peer.listening >= _MOST_STREAMS:
+            raise ProtocolError(INTERNAL_ERROR, f"{_MOST_STREAMS} listen streams are open on this connection already")
+        wanted, tasks = _texts(asked, "resourceSubscriptions"), _texts(asked, "taskIds")
         kinds: frozenset[Kind] = frozenset(
             kind for kind, name in _FILTERS.items() if asked.get(name) is True and server.offers(kind)
         )
-        granted = frozenset(uri for uri in wanted if isinstance(uri, str) and server.resources.has(uri))
-        listener = Listener(exchange.peer, identifier, kinds, granted)
+        granted = frozenset(uri for uri in wanted if server.resources.has(uri))
+        own = frozenset(each for each in tasks if server.tasks.sees(exchange.peer.principal, each))
+        listener = Listener(exchange.peer, identifier, kinds, granted, own)
         honoured: JsonObject = {_FILTERS[kind]: True for kind in _FILTERS if kind in kinds}
         if granted:
             honoured["resourceSubscriptions"] = [uri for uri in wanted if uri in granted]
+        if own:
+            honoured["taskIds"] = [each for each in tasks if each in own]
         exchange.limit = None
         acknowledged = on_stream({"notifications": honoured}, identifier)
         exchange.notify("notifications/subscriptions/acknowledged", acknowledged)
         self._listeners.add(listener)
+        exchange.peer.listening += 1
         self._refresh()
         try:
             await exchange.peer.wait_closed()
         finally:
+            exchange.peer.listening -= 1
             self._listeners.discard(listener)
             self._refresh()
         if exchange.peer.outlet.shared:
@@ -139,6 +155,12 @@ class Subscriptions:
             if kind in listener.kinds:
                 listener.send(method, {})
 
+    def task_changed(self, record: TaskRecord) -> None:
+        """Tell those who asked for this task how it stands."""
+        for listener in self._listeners:
+            if record.id in listener.tasks:
+                listener.send("notifications/tasks", record.detail())
+
     # --- the watchers ---
 
     def _refresh(self) -> None:
@@ -159,3 +181,9 @@ class Subscriptions:
         for task in self._watching:
             task.cancel()
         self._watching = []
+
+
+def _texts(asked: JsonObject, name: str) -> list[str]:
+    """The strings of a list in a filter; what is none is passed over."""
+    given = asked.get(name)
+    return [each for each in cast("list[object]", given) if isinstance(each, str)] if isinstance(given, list) else []

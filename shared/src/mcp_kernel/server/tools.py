@@ -5,12 +5,14 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
-from mcp_kernel.errors import INVALID_PARAMS, ProtocolError
+from mcp_kernel.errors import INVALID_PARAMS, ProtocolError, Unsupported
 from mcp_kernel.protocol import mirroring
+from mcp_kernel.protocol.capabilities import TASKS
 from mcp_kernel.protocol.jsonrpc import JsonObject
 from mcp_kernel.server.complaints import nearest
+from mcp_kernel.server.exchange import TaskOffer
 from mcp_kernel.server.handlers import Handler
 from mcp_kernel.server.registry import Registry
 from mcp_kernel.server.results import ToolOutput, ToolResult
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from mcp_kernel.server.exchange import Exchange
+
+TaskMode: TypeAlias = Literal["never", "allowed", "required"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +46,18 @@ class Hints:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
-    """What is said of a tool beside its function; `input_schema` stands in for the one made from the signature."""
+    """What is said of a tool beside its function; `input_schema` stands in for the one made from the signature.
+
+    `task` and `task_after` are explained at `Server.tool`.
+    """
 
     name: str
     title: str | None = None
     hints: Hints = Hints()
     timeout: float | None = None
     input_schema: Mapping[str, object] | None = None
+    task: TaskMode = "never"
+    task_after: float | None = 0.0
 
 
 class Tool:
@@ -82,11 +91,20 @@ class Tool:
         return described
 
     async def call(self, exchange: Exchange) -> ToolResult:
-        """Run the tool; raises `ToolError` for what the model should hear."""
-        if self.declaration.timeout is not None:
-            exchange.limit = self.declaration.timeout
-        arguments = cast("JsonObject", exchange.request.params.get("arguments") or {})
-        value = await self.handler.call(exchange, arguments)
+        """Run the tool; raises `ToolError` for what the model should hear.
+
+        Raises `Unsupported` when it must become a task and the client has none.
+        """
+        declared = self.declaration
+        if declared.timeout is not None:
+            exchange.limit = declared.timeout
+        if declared.task == "required" and not exchange.takes_tasks:
+            raise Unsupported(TASKS)
+        keywords = self.handler.bind(exchange, cast("JsonObject", exchange.request.params.get("arguments") or {}))
+        if declared.task != "never":
+            limit = exchange.peer.server.task_timeout if declared.timeout is None else declared.timeout
+            exchange.offer_task(TaskOffer(declared.task_after, limit))
+        value = await self.handler.run(keywords)
         if type(value) is ToolResult:
             return value
         return self.output.encode(value, exchange.peer.server.max_output_bytes)

@@ -115,9 +115,12 @@ def _fill(value: object, names: Names) -> object:
         return {key: _fill(item, names) for key, item in cast("dict[str, object]", value).items()}
     if isinstance(value, list):
         return [_fill(item, names) for item in cast("list[object]", value)]
-    if isinstance(value, str) and (found := _WILDCARD.fullmatch(value)):
-        return names.get(found[1], value)
-    return value
+    return _fill_text(value, names) if isinstance(value, str) else value
+
+
+def _fill_text(text: str, names: Names) -> object:
+    found = _WILDCARD.fullmatch(text)
+    return names.get(found[1], text) if found else text
 
 
 def _compare(expected: object, said: object, path: str, names: Names) -> Iterator[str]:
@@ -129,7 +132,7 @@ def _compare(expected: object, said: object, path: str, names: Names) -> Iterato
         yield from _compare_objects(cast("Names", expected), cast("Names", said), path, names)
     elif isinstance(expected, list) and isinstance(said, list):
         yield from _compare_lists(cast("list[object]", expected), cast("list[object]", said), path, names)
-    elif not _same(expected, said):
+    elif not _same(cast("object", expected), said):
         yield f"{path}: expected {json.dumps(expected)}, got {json.dumps(said)}"
 
 

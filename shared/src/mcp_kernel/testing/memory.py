@@ -135,7 +135,12 @@ class Wire:
         self.send_bytes(to_bytes(message), malformed=malformed)
 
     def request(
-        self, method: str, params: Mapping[str, object] | None = None, *, id: RequestId | None = None, malformed: bool = False
+        self,
+        method: str,
+        params: Mapping[str, object] | None = None,
+        *,
+        id: RequestId | None = None,
+        malformed: bool = False,
     ) -> RequestId:
         """Send a request, under a fresh id where none is given, and return its id at once."""
         if id is None:
@@ -174,7 +179,9 @@ class Wire:
 
     async def answer(self, identifier: RequestId | None) -> JsonObject:
         """Wait for the answer to a request; None is the next error that carries no id."""
-        return await self._until(lambda: _take_first(self._answers.get(identifier, [])), f"the answer to {identifier!r}")
+        return await self._until(
+            lambda: _take_first(self._answers.get(identifier, [])), f"the answer to {identifier!r}"
+        )
 
     async def question(self, method: str | None = None) -> JsonObject:
         """Wait for the next request of the server, of any method or of this one."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from string import ascii_letters, digits
 from typing import Final
-from urllib.parse import urlsplit
 
+_PLAIN: Final = frozenset(f"{ascii_letters}{digits}.-_:/[]")
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -31,17 +32,17 @@ class Admission:
     """
 
     def __init__(self, hosts: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
-        self._hosts = frozenset(host.lower() for host in hosts)
+        self._hosts = frozenset(_spell(host) for host in hosts)
         self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
 
     def refuse(self, headers: Mapping[str, str]) -> Refusal | None:
         """Return why a request must not be served, or None."""
         host = headers.get("host", "")
         if not self._allows_host(host):
-            return Refusal(421, f"The Host {host!r} is not served here. To allow it: --allowed-host {host or 'NAME'}")
+            return Refusal(421, f"The Host {host!a} is not served here. To allow it: --allowed-host {_quote(host)}")
         origin = headers.get("origin")
         if origin is not None and not self._allows_origin(origin):
-            return Refusal(403, f"The Origin {origin!r} is not allowed. To allow it: --allowed-origin {origin}")
+            return Refusal(403, f"The Origin {origin!a} is not allowed. To allow it: --allowed-origin {_quote(origin)}")
         return None
 
     def shares_with(self, origin: str) -> bool:
@@ -55,10 +56,8 @@ class Admission:
     def _allows_origin(self, value: str) -> bool:
         if value.lower() in self._origins:
             return True
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or parts.path or parts.query or parts.fragment or "@" in parts.netloc:
-            return False
-        return _split(parts.netloc)[0] in _LOCAL
+        scheme, _, authority = value.lower().partition("://")
+        return scheme in ("http", "https") and _split(authority)[0] in _LOCAL
 
 
 def _split(authority: str) -> tuple[str | None, str]:
@@ -67,10 +66,21 @@ def _split(authority: str) -> tuple[str | None, str]:
     if authority.startswith("["):
         name, bracket, rest = authority[1:].partition("]")
         port = rest.removeprefix(":")
-        valid = bracket and (not rest or rest.startswith(":"))
+        valid = bracket and ":" in name and rest == (f":{port}" if port else "")
     else:
         name, colon, port = authority.partition(":")
         valid = not colon or port
     if not valid or not name or (port and not (port.isascii() and port.isdigit())):
         return None, ""
     return name, port
+
+
+def _spell(host: str) -> str:
+    """A host that an operator named, as `_allows_host` spells it: an address of six has no brackets."""
+    name, port = _split(host)
+    return host.lower() if name is None else f"{name}:{port}" if port else name
+
+
+def _quote(value: str) -> str:
+    """What to write behind the option, where it is safe to print and to set: `null` is every sandboxed page's origin."""
+    return value if value and set(value) <= _PLAIN and value.lower() != "null" else "NAME"

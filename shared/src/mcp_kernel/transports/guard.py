@@ -6,9 +6,10 @@ and for child processes alike; a `print` lands in the host's log and not between
 
 from __future__ import annotations
 
+import io
 import os
 import sys
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 
 class Pair(NamedTuple):
@@ -27,8 +28,9 @@ def take_stdio() -> Pair:
     os.dup2(null, 0)
     os.close(null)
     os.dup2(2, 1)
-    if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]  # None where it was closed
-        sys.stdout.flush()  # only now: what was printed before the server started is no message either
+    if isinstance(stdout := cast("object", sys.stdout), io.TextIOWrapper):  # None where it was closed
+        # Flushes, and only now: what was printed before the server started is no message either.
+        stdout.reconfigure(line_buffering=True)
     return Pair(incoming, outgoing)
 
 

@@ -6,6 +6,7 @@ It needs no lifespan and no framework: it runs under any ASGI server, alone or m
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -18,6 +19,8 @@ from mcp_kernel.transports.admission import Admission
 from mcp_kernel.transports.http_legacy import IDLE_SECONDS, MOST_SESSIONS, SessionEndpoint, names_session
 from mcp_kernel.transports.incoming import Gone, Incoming, Receive, Scope, Send, TooLarge, TooSlow
 from mcp_kernel.transports.sse import SsePair
+
+_LOG = logging.getLogger("mcp_kernel")
 
 BODY_LIMIT: Final = 4 * 1024 * 1024  # bytes
 BODY_SECONDS: Final = 10.0
@@ -75,16 +78,21 @@ class HttpApp:
     async def _serve(self, incoming: Incoming) -> None:
         refusal = self._admission.refuse(incoming.headers)
         if refusal is not None:
+            _LOG.warning("%s", refusal.reason)
             await incoming.refuse(refusal.status, refusal.reason, ((b"connection", b"close"),))
             return
         self._share(incoming)
         path = incoming.path.rstrip("/") or "/"
-        if path == self._path and not self._options.sse:
+        if path == "/healthz" and incoming.method in ("GET", "HEAD"):
+            await incoming.respond(503 if self._closing else 200, b"closing" if self._closing else b"ok")
+        elif self._closing:
+            await incoming.refuse(503, "The server is closing", ((b"connection", b"close"),))
+        elif incoming.method == "OPTIONS" and incoming.extra:
+            await self._answer_preflight(incoming)
+        elif path == self._path and not self._options.sse:
             await self._serve_endpoint(incoming)
         elif path in ("/sse", "/messages") and self._options.sse:
             await self._serve_pair(path, incoming)
-        elif path == "/healthz" and incoming.method in ("GET", "HEAD"):
-            await incoming.respond(503 if self._closing else 200, b"closing" if self._closing else b"ok")
         else:
             await incoming.refuse(404, f"There is nothing at {incoming.path}; the endpoint is {self._path}")
 
@@ -99,12 +107,8 @@ class HttpApp:
             ]
 
     async def _serve_endpoint(self, incoming: Incoming) -> None:
-        if self._closing:
-            await incoming.refuse(503, "The server is closing", ((b"connection", b"close"),))
-        elif incoming.method == "POST":
+        if incoming.method == "POST":
             await self._post(incoming)
-        elif incoming.method == "OPTIONS" and incoming.extra:
-            await self._answer_preflight(incoming)
         elif incoming.method not in ("GET", "DELETE") or http_modern.names_revision(incoming.headers):
             await incoming.refuse(405, f"{incoming.method} is not served here", ((b"allow", b"POST"),))
         elif not names_session(incoming.headers):
@@ -155,7 +159,7 @@ class HttpApp:
         limit = self._options.body_limit
         announced = incoming.headers.get("content-length", "")
         try:
-            if announced.isdigit() and int(announced) > limit:
+            if announced.isascii() and announced.isdigit() and int(announced) > limit:
                 raise TooLarge
             return await incoming.read_body(limit, self._options.body_timeout)
         except TooLarge:

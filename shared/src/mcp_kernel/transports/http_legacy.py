@@ -63,8 +63,8 @@ class HttpSession:
 
     @property
     def congested(self) -> bool:
-        """Whether messages that belong to no request pile up unread."""
-        return self._streams is not None and self._streams.standalone.is_full
+        """Whether more would push out of a stream what nobody has read."""
+        return self._streams is not None and bool(self._streams.full)
 
     def send(self, data: bytes, exchange: Exchange | None) -> None:
         """Send a message on the stream of its request, or on the one that the client opened with GET."""
@@ -77,7 +77,19 @@ class HttpSession:
             self.streams.of_request(exchange.request.id).release(retry)
 
     async def drain(self) -> None:
-        """Nothing to wait for: what is not read is bounded by each stream."""
+        """Wait for whoever reads a stream that is full; what nobody reads is bounded by each stream."""
+        for stream in self.streams.full:
+            await stream.drain()
+
+    def finish(self, stream: Stream, data: bytes | None, status: int) -> None:
+        """Take the answer of a stream's request."""
+        self.streams.finish(stream, data, status)
+        self.relieve()
+
+    def relieve(self) -> None:
+        """Send the notices that were held, now that there may be room."""
+        if not self.congested:
+            self.peer.release()
 
     async def close(self, grace: float = 0.0) -> None:
         """End the session."""
@@ -111,13 +123,13 @@ class SessionEndpoint:
         if session is None:
             return
         if isinstance(message, list):
-            stream = session.streams.open(None)
-            dispatch.take_batch(session.peer, message, partial(session.streams.finish, stream))
+            stream = session.streams.open(*(each.id for each in message if isinstance(each, Request)))
+            dispatch.take_batch(session.peer, message, partial(session.finish, stream))
             if not any(isinstance(each, Request | InvalidMessage) for each in message):
                 stream.finish(None, 202)
         elif isinstance(message, Request):
             stream = session.streams.open(message.id)
-            dispatch.take(session.peer, message, partial(session.streams.finish, stream))
+            dispatch.take(session.peer, message, partial(session.finish, stream))
         else:
             dispatch.take(session.peer, message, session.peer.reply)
             await incoming.respond(202)
@@ -145,13 +157,16 @@ class SessionEndpoint:
             finally:
                 gone.cancel()
             if not (stream.is_streaming or stream.is_finished):
-                stream.is_abandoned = True
+                stream.is_read = False
                 return  # the request goes on; its answer waits for a client that resumes
         if stream.is_streaming:
             await self._deliver(session, stream, 0, incoming)
             return
         session.streams.drop(stream)
-        if stream.answer is None:
+        self._touch(session)
+        if stream.answer is None and session.identifier not in self._sessions:
+            await incoming.refuse(404, "The session has ended, and the request with it")
+        elif stream.answer is None:
             await incoming.respond(202)
         else:
             await incoming.respond_json(stream.status, stream.answer)
@@ -167,8 +182,12 @@ class SessionEndpoint:
                 await incoming.write(write_event(b"", identifier=stream.event_id(0)) + write_retry(_RETRY))
             while not gone.done() and stream.is_attached(ticket):
                 for position, data in stream.after(after):
+                    if not stream.is_attached(ticket):
+                        break
                     await incoming.write(write_event(data, identifier=stream.event_id(position)))
-                    after = stream.delivered = position
+                    stream.deliver(position)
+                    after = position
+                session.relieve()
                 if stream.release_after is not None and session.is_resumable:
                     await incoming.write(write_retry(stream.release_after), last=True)
                     stream.release_after = None
@@ -184,9 +203,9 @@ class SessionEndpoint:
                 await incoming.write(b"", last=True)
         finally:
             stream.detach(ticket)
-            stream.is_abandoned = not stream.is_finished
             gone.cancel()
-            session.last_used = self._now()
+            session.relieve()
+            self._touch(session)
 
     # --- GET and DELETE ---
 
@@ -201,7 +220,8 @@ class SessionEndpoint:
             return
         found = session.streams.locate(last)
         if found is None:
-            await incoming.refuse(404, "The stream of this Last-Event-ID is not kept any more")
+            # 404 would tell the client that the session is dead.
+            await incoming.refuse(400, "The stream of this Last-Event-ID is not kept any more")
             return
         await self._deliver(session, found[0], found[1], incoming)
 
@@ -225,9 +245,14 @@ class SessionEndpoint:
         if session is None:
             await incoming.refuse(404, "There is no such session (any more): send initialize again")
             return None
-        session.last_used = self._now()
-        self._sessions.move_to_end(identifier)
+        self._touch(session)
         return session
+
+    def _touch(self, session: HttpSession) -> None:
+        """Note that a session is in use."""
+        session.last_used = self._now()
+        if session.identifier in self._sessions:
+            self._sessions.move_to_end(session.identifier)
 
     def _add(self, session: HttpSession) -> None:
         if len(self._sessions) >= self._most:
@@ -261,8 +286,7 @@ class SessionEndpoint:
             if session.last_used > limit:
                 break
             if session.is_busy:
-                session.last_used = self._now()
-                self._sessions.move_to_end(session.identifier)
+                self._touch(session)
             else:
                 self._forget(session)
         self._sweep_later()

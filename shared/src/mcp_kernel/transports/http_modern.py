@@ -56,9 +56,14 @@ class Reply:
         self._room: asyncio.Future[None] | None = None
 
     @property
+    def is_stream(self) -> bool:
+        """Whether the answer is a stream: a notification came, and no refusal since, which needs its HTTP status."""
+        return self.used and not (self.done and self.status != 200)
+
+    @property
     def congested(self) -> bool:
-        """Whether the client does not read its stream."""
-        return len(self.events) > _MOST_WAITING
+        """Whether the client does not read its stream, or not any more."""
+        return self.gone or len(self.events) > _MOST_WAITING
 
     def send(self, data: bytes, exchange: Exchange | None) -> None:
         """Add a notification."""
@@ -95,7 +100,9 @@ class Reply:
         """A stateless request's stream cannot be resumed, so it stays."""
 
     async def drain(self) -> None:
-        """Wait until the client has read what is pending."""
+        """Wait until the client has read what is pending; when it is gone, let the handler hear that it is stopped."""
+        if self.gone:
+            await asyncio.sleep(0)
         while self.congested and not self.gone:
             if self._room is None:
                 self._room = asyncio.get_running_loop().create_future()
@@ -129,7 +136,7 @@ class StatelessEndpoint:
         reply = Reply()
         peer = Peer(self._server, reply)
         dispatch.take(peer, message, reply.finish, incoming.headers)
-        if reply.done and not reply.used and reply.body is not None:
+        if reply.done and not reply.is_stream and reply.body is not None:
             await incoming.respond_json(reply.status, reply.body)
             return
         self._peers.add(peer)
@@ -149,18 +156,22 @@ class StatelessEndpoint:
                 await reply.wait()
             if reply.gone:
                 return
-            if reply.used:
-                await self._stream(reply, incoming)
+            if reply.is_stream:
+                await self._stream(peer, reply, incoming)
             elif reply.body is not None:
                 await incoming.respond_json(reply.status, reply.body)
+            else:
+                await incoming.refuse(503, "The server is closing, and has stopped the request")
         finally:
             watch.cancel()
 
-    async def _stream(self, reply: Reply, incoming: Incoming) -> None:
+    async def _stream(self, peer: Peer, reply: Reply, incoming: Incoming) -> None:
         await incoming.open_stream()
         while not reply.gone:
             while reply.events:
                 await incoming.write(write_event(reply.take()))
+                if not reply.events:
+                    peer.release()  # notices that were held while there was no room
             if reply.done:
                 await incoming.write(write_event(reply.body) if reply.body is not None else b"", last=True)
                 return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Final, TypeAlias, cast
 
 from mcp_kernel.errors import INVALID_REQUEST
@@ -22,6 +22,11 @@ _STREAM: Final[Pairs] = [
 ]
 
 
+# Between the values of a doubled Mcp-* header, which means something else to whoever reads the first or the last: no
+# value has a line feed in it, so that this one is equal to nothing.
+_TWICE: Final = "\n"
+
+
 class Gone(Exception):
     """The client hung up before its request was whole."""
 
@@ -38,16 +43,17 @@ class Incoming:
     """A request and the way to answer it.
 
     `headers` are by lower-case name; a header that came twice has both values, joined by a comma (RFC 9110, 5.3).
+    `root` is where the application is mounted, `path` what follows.
     """
 
-    __slots__ = ("_receive", "_send", "extra", "headers", "method", "path", "query")
+    __slots__ = ("_receive", "_send", "extra", "headers", "method", "path", "query", "root")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.method = cast("str", scope["method"])
         path = cast("str", scope["path"])
         # Mounted in another application, the path is whole and `root_path` says which part is not ours.
-        root = cast("str", scope.get("root_path", ""))
-        self.path = path[len(root) :] if root and path.startswith(root) else path
+        self.root = cast("str", scope.get("root_path", ""))
+        self.path = path.removeprefix(self.root)
         self.query = cast("bytes", scope.get("query_string", b""))
         self.headers = _read_headers(cast("Iterable[tuple[bytes, bytes]]", scope["headers"]))
         self.extra: Pairs = []  # headers that every answer to this request carries
@@ -56,22 +62,16 @@ class Incoming:
 
     async def read_body(self, limit: int, seconds: float) -> bytes:
         """Return the body; raises `TooLarge`, `TooSlow` or `Gone`."""
-        message = await self._receive()
-        if not message.get("more_body") and message["type"] == "http.request":
-            body = cast("bytes", message.get("body", b""))
-            if len(body) > limit:
-                raise TooLarge
-            return body
         try:
             async with asyncio.timeout(seconds):
-                return await self._read_parts(message, limit)
+                return await self._read_parts(limit)
         except TimeoutError:
             raise TooSlow from None
 
-    async def _read_parts(self, message: Mapping[str, object], limit: int) -> bytes:
+    async def _read_parts(self, limit: int) -> bytes:
         parts: list[bytes] = []
         size = 0
-        while message["type"] == "http.request":
+        while (message := await self._receive())["type"] == "http.request":
             part = cast("bytes", message.get("body", b""))
             size += len(part)
             if size > limit:
@@ -79,7 +79,6 @@ class Incoming:
             parts.append(part)
             if not message.get("more_body"):
                 return b"".join(parts)
-            message = await self._receive()
         raise Gone
 
     async def wait_gone(self) -> None:
@@ -89,7 +88,9 @@ class Incoming:
 
     async def respond(self, status: int, body: bytes = b"", headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         """Answer with a whole body."""
-        pairs = [*headers, *self.extra, (b"content-length", b"%d" % len(body))]
+        pairs = [*headers, *self.extra]
+        if status != 204:  # which has no body by definition (RFC 9110, 8.6)
+            pairs.append((b"content-length", b"%d" % len(body)))
         await self._send({"type": "http.response.start", "status": status, "headers": pairs})
         await self._send({"type": "http.response.body", "body": body})
 
@@ -115,5 +116,8 @@ def _read_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for name, value in pairs:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+        if key not in headers:
+            headers[key] = text
+        else:
+            headers[key] += _TWICE + text if key.startswith("mcp-") else f", {text}"
     return headers

@@ -8,38 +8,23 @@ from os import urandom
 from urllib.parse import parse_qs
 
 from mcp_kernel.protocol.framing import KEEP_ALIVE, write_event
-from mcp_kernel.server.exchange import Exchange
 from mcp_kernel.server.peer import Peer
 from mcp_kernel.server.server import Server
-from mcp_kernel.transports.http_modern import KEEP_ALIVE_SECONDS
+from mcp_kernel.transports.http_modern import KEEP_ALIVE_SECONDS, Reply
 from mcp_kernel.transports.incoming import Incoming
-from mcp_kernel.transports.streams import Stream
 
 
-class _Pair:
-    """One client: the stream that it reads, and its peer, whose outlet this is."""
+class _Pair(Reply):
+    """One client: what it is to read, and its peer, whose outlet this is."""
+
+    __slots__ = ("identifier", "peer")
 
     shared = True
 
     def __init__(self, server: Server) -> None:
+        super().__init__()
         self.identifier = hexlify(urandom(16)).decode()
-        self.stream = Stream(0)
         self.peer = Peer(server, self)
-
-    @property
-    def congested(self) -> bool:
-        """Whether the client does not read its stream."""
-        return self.stream.is_full
-
-    def send(self, data: bytes, exchange: Exchange | None) -> None:
-        """Send a message: there is one stream for all."""
-        self.stream.write(data)
-
-    def release(self, exchange: Exchange, retry: int) -> None:
-        """There is one stream, and it stays."""
-
-    async def drain(self) -> None:
-        """Nothing to wait for: what is not read is bounded by the stream."""
 
 
 class SsePair:
@@ -54,33 +39,34 @@ class SsePair:
         pair = _Pair(self._server)
         self._pairs[pair.identifier] = pair
         gone = asyncio.ensure_future(incoming.wait_gone())
-        gone.add_done_callback(lambda _: pair.stream.wake())
+        gone.add_done_callback(lambda _: pair.hang_up())
         try:
             await incoming.open_stream()
-            address = f"/messages?session_id={pair.identifier}"
+            address = f"{incoming.root}/messages?session_id={pair.identifier}"
             await incoming.write(write_event(address.encode(), event="endpoint"))
-            after = 0
-            while not gone.done():
-                for position, data in pair.stream.after(after):
-                    await incoming.write(write_event(data, event="message"))
-                    after = position
-                if any(pair.stream.after(after)):
-                    continue  # more came while the last was written
-                if pair.stream.is_finished:
+            while not pair.gone:
+                while pair.events:
+                    await incoming.write(write_event(pair.take(), event="message"))
+                    if not pair.events:
+                        pair.peer.release()  # notices that were held while there was no room
+                if pair.done:
                     await incoming.write(b"", last=True)
                     return
-                if not await pair.stream.wait(KEEP_ALIVE_SECONDS):
+                if not await pair.wait(KEEP_ALIVE_SECONDS):
                     await incoming.write(KEEP_ALIVE)
         finally:
             gone.cancel()
             self._pairs.pop(pair.identifier, None)
+            pair.hang_up()
             await pair.peer.close()
 
     async def post(self, body: bytes, incoming: Incoming) -> None:
-        """Take a message; its answer travels on the stream."""
+        """Take a message; its answer travels on the stream. A client that does not read may not ask on."""
         given = parse_qs(incoming.query.decode("latin-1")).get("session_id", [""])[0]
         pair = self._pairs.get(given)
-        if pair is None:
+        if pair is not None and pair.congested:
+            await pair.drain()
+        if pair is None or pair.gone:
             await incoming.refuse(404, "There is no such session (any more): open /sse again")
             return
         pair.peer.receive(body)
@@ -91,4 +77,4 @@ class SsePair:
         pairs = list(self._pairs.values())
         await asyncio.gather(*(pair.peer.close(grace) for pair in pairs))
         for pair in pairs:
-            pair.stream.finish(None, 200)
+            pair.finish(None, 200)

@@ -6,6 +6,7 @@ import asyncio
 import atexit
 import contextlib
 import os
+import select
 import signal
 import sys
 from collections import deque
@@ -40,6 +41,7 @@ class Connection:
         self._lines = Lines(line_limit)
         self._unserved: deque[bytes | Oversized] = deque()
         self._is_due = False
+        self._later: asyncio.TimerHandle | None = None
         self._peer = Peer(server, self)
         self._writer = Writer(pair.outgoing, self._on_drained, self._end)
         self._reader: Reader = open_reader(pair.incoming, self._take)
@@ -82,15 +84,20 @@ class Connection:
         if self.ended.is_set():
             return
         # A call that waits for the client's answer must not keep us from reading that answer.
-        busy = len(self._peer.exchanges) - len(self._peer.calls) >= MOST_IN_FLIGHT
+        peer = self._peer
+        busy = len(peer.exchanges) - len(peer.calls) - peer.listening >= MOST_IN_FLIGHT
         full = busy or bool(self._unserved) or self._is_stuck()
         if full and not self._paused:
             self._reader.pause()
         elif self._paused and not full:
             self._reader.resume()
         self._paused = full
-        if busy:  # a call that ends without an answer, as one that was cancelled, does not tell
-            self._peer.loop.call_later(TICK, self._serve_soon)
+        if busy and self._later is None:  # a call that ends without an answer, as one that was cancelled, does not tell
+            self._later = self._peer.loop.call_later(TICK, self._look_again)
+
+    def _look_again(self) -> None:
+        self._later = None
+        self._serve()
 
     def _refuse_line(self) -> None:
         text = f"A line was longer than {self._line_limit} bytes and was discarded"
@@ -201,6 +208,8 @@ def exit_now(code: int) -> None:
     """End the process without waiting for threads."""
     end_children()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, OSError, RuntimeError, ValueError):  # closed, full, or being written
-            stream.flush()
+        # Where the log is full because nobody reads it, a thread may be stuck in writing it, and hold the stream.
+        with contextlib.suppress(OSError, RuntimeError, TypeError, ValueError):  # closed, or written by this thread
+            if select.select([], [stream], [], 0)[1]:
+                stream.flush()
     os._exit(code)

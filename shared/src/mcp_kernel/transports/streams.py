@@ -22,34 +22,36 @@ class Stream:
 
     __slots__ = (
         "_events",
+        "_room",
         "_size",
         "_ticket",
         "_wake",
         "answer",
         "delivered",
-        "is_abandoned",
         "is_finished",
+        "is_read",
         "is_streaming",
         "number",
         "release_after",
-        "request",
+        "requests",
         "start",
         "status",
     )
 
-    def __init__(self, number: int, request: RequestId | None = None) -> None:
+    def __init__(self, number: int, *requests: RequestId) -> None:
         self.number = number
-        self.request = request
+        self.requests = requests
         self._events: deque[tuple[int, bytes]] = deque()
         self._size = 0
         self._ticket = 0
         self._wake: asyncio.Future[None] | None = None
+        self._room: asyncio.Future[None] | None = None
         self.answer: bytes | None = None
         self.status = 200
         self.is_finished = False
         self.is_streaming = False
         self.release_after: int | None = None
-        self.is_abandoned = False  # the client that waited for it is gone
+        self.is_read = False  # a client waits for it, or reads it now
         self.start = 0  # the last position that is not kept any more
         self.delivered = 0  # the last position that was written to a client
 
@@ -60,12 +62,7 @@ class Stream:
     @property
     def is_full(self) -> bool:
         """Whether more would push out what nobody has read."""
-        return len(self._events) >= MOST_EVENTS or self._size >= MOST_BYTES
-
-    @property
-    def is_read(self) -> bool:
-        """Whether a client reads the stream now."""
-        return self._wake is not None
+        return self.start >= self.delivered and (len(self._events) >= MOST_EVENTS or self._size >= MOST_BYTES)
 
     @property
     def last(self) -> int:
@@ -106,7 +103,7 @@ class Stream:
     def attach(self) -> int:
         """Become the reader; returns a ticket that is good until the next one comes."""
         self._ticket += 1
-        self.is_abandoned = False
+        self.is_read = True
         self.wake()
         return self._ticket
 
@@ -117,7 +114,28 @@ class Stream:
     def detach(self, ticket: int) -> None:
         """Read no more."""
         if ticket == self._ticket:
-            self._wake = None
+            self.is_read = False
+            self._make_room()
+
+    def deliver(self, position: int) -> None:
+        """Note what was written to a client."""
+        self.delivered = max(position, self.delivered)
+        if not self.is_full:
+            self._make_room()
+
+    async def drain(self) -> None:
+        """Wait for whoever reads a full stream; where nobody does, let others run before more is pushed out."""
+        if self.is_full and not self.is_read:
+            await asyncio.sleep(0)
+        while self.is_full and self.is_read:
+            if self._room is None:
+                self._room = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._room)
+
+    def _make_room(self) -> None:
+        if self._room is not None:
+            self._room.set_result(None)
+            self._room = None
 
     def wake(self) -> None:
         """Let the reader look again."""
@@ -143,19 +161,27 @@ class StreamStore:
 
     @property
     def is_read(self) -> bool:
-        """Whether a client reads one of them now."""
+        """Whether a client reads one of them now, or waits for one."""
         return any(stream.is_read for stream in self._numbered.values())
 
-    def open(self, request: RequestId | None) -> Stream:
-        """Open a stream for the POST that brought a request, or a batch (None)."""
+    @property
+    def full(self) -> list[Stream]:
+        """Those that have no room."""
+        return [stream for stream in self._numbered.values() if stream.is_full and not stream.is_finished]
+
+    def open(self, *requests: RequestId) -> Stream:
+        """Open a stream for the POST that brought a request, or those of a batch."""
         self._count += 1
-        stream = self._numbered[self._count] = Stream(self._count, request)
-        if request is not None:
-            self._of_request[request] = stream
+        stream = self._numbered[self._count] = Stream(self._count, *requests)
+        stream.is_read = True
+        for request in requests:
+            known = self._of_request.get(request)
+            if known is None or known.is_finished:  # else the id is in flight, and this request will be refused
+                self._of_request[request] = stream
         return stream
 
     def of_request(self, request: RequestId) -> Stream:
-        """The stream of a request in flight; the standalone one for a request that came in a batch."""
+        """The stream of a request in flight."""
         return self._of_request.get(request, self.standalone)
 
     def locate(self, event_id: str) -> tuple[Stream, int] | None:
@@ -164,31 +190,37 @@ class StreamStore:
         if not (dash and number.isascii() and number.isdigit() and position.isascii() and position.isdigit()):
             return None
         stream = self._numbered.get(int(number)) if len(number) < 20 and len(position) < 20 else None
-        return None if stream is None or int(position) < stream.start else (stream, int(position))
+        if stream is None or not stream.start <= int(position) <= stream.last:
+            return None
+        return stream, int(position)
 
     def finish(self, stream: Stream, data: bytes | None, status: int) -> None:
         """Take the answer of a stream's request; where nobody waits any more it is kept if it can be resumed."""
         stream.finish(data, status)
-        if stream.is_abandoned and stream.is_streaming:
+        if not stream.is_read and stream.is_streaming:
             self.retire(stream)
-        elif stream.is_abandoned:
+        elif not stream.is_read:
             self.drop(stream)
 
     def drop(self, stream: Stream) -> None:
         """Forget a stream that was answered with JSON: there is nothing to resume."""
         self._numbered.pop(stream.number, None)
-        if stream.request is not None and self._of_request.get(stream.request) is stream:
-            del self._of_request[stream.request]
+        self._forget_requests(stream)
 
     def retire(self, stream: Stream) -> None:
         """Keep a stream that was delivered for a client that may not have got all of it; the oldest make room."""
         if stream is self.standalone or stream in self._retired:
             return
-        if stream.request is not None and self._of_request.get(stream.request) is stream:
-            del self._of_request[stream.request]  # the id may serve another request now
+        self._forget_requests(stream)
         self._retired.append(stream)
         if len(self._retired) > MOST_STREAMS:
             self.drop(self._retired.popleft())
+
+    def _forget_requests(self, stream: Stream) -> None:
+        """The ids may serve other requests now."""
+        for request in stream.requests:
+            if self._of_request.get(request) is stream:
+                del self._of_request[request]
 
     def close(self) -> None:
         """End every stream."""

@@ -1,0 +1,58 @@
+"""The official conformance suite against `mcp-server-everything`: no failure and no warning, in any scenario.
+
+There is no list of expected failures. The suite is pinned by `package-lock.json` and run once for each revision; here
+each of its scenarios is a test.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.conformance.scenarios import ALWAYS_SKIPPED, SCENARIOS
+from tests.conformance.suite import Check, Missing, fetch, find_node, run
+from tests.served import serve
+
+COMMAND = [str(Path(sys.executable).with_name("mcp-server-everything"))]
+CASES = [(revision, name) for revision, names in SCENARIOS.items() for name in names if name not in ALWAYS_SKIPPED]
+
+Verdicts = dict[str, dict[str, list[Check]]]
+
+
+@pytest.fixture(scope="module")
+def verdicts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
+    """The checks of every scenario, by revision; a skip where the suite cannot be had, in CI a failure."""
+    try:
+        folder = fetch(tmp_path_factory.mktemp("cache"))
+        find_node(folder)
+    except Missing as missing:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"the conformance suite was not run: {missing}")
+    with serve(COMMAND) as url:
+        yield {revision: run(folder, url, revision, tmp_path_factory.mktemp(revision)) for revision in SCENARIOS}
+
+
+@pytest.mark.parametrize("revision", SCENARIOS)
+def test_the_suite_runs_what_it_ran_when_it_was_pinned(revision: str, verdicts: Verdicts) -> None:
+    assert sorted(verdicts[revision]) == sorted(SCENARIOS[revision])
+
+
+@pytest.mark.parametrize(("revision", "scenario"), CASES)
+def test_a_scenario_has_neither_failure_nor_warning(revision: str, scenario: str, verdicts: Verdicts) -> None:
+    checks = verdicts[revision][scenario]
+    assert [tell(check) for check in checks if check["status"] not in ("SUCCESS", "INFO")] == []
+    assert any(check["status"] == "SUCCESS" for check in checks)
+
+
+@pytest.mark.parametrize("scenario", sorted(ALWAYS_SKIPPED))
+def test_what_the_suite_cannot_see_is_still_skipped_by_it(scenario: str, verdicts: Verdicts) -> None:
+    assert {check["status"] for check in verdicts["2026-07-28"][scenario]} == {"SKIPPED"}
+
+
+def tell(check: Check) -> str:
+    """A check that did not succeed, in a line."""
+    return f"{check['status']} {check['id']}: {check.get('errorMessage') or check['description']}"

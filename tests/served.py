@@ -1,0 +1,42 @@
+"""A server over HTTP in a process of its own, on a free port of this machine."""
+
+from __future__ import annotations
+
+import re
+import select
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import IO
+
+PATIENCE = 20.0
+"""Seconds for the start, and for the end."""
+
+
+@contextmanager
+def serve(command: Sequence[str]) -> Generator[str]:
+    """Start a server; gives its URL. At the end it must end by itself, at once and without a complaint."""
+    with subprocess.Popen([*command, "--transport", "http", "--port", "0"], stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        try:
+            yield _read_url(process.stderr)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE) == 0
+        finally:
+            process.kill()
+
+
+def _read_url(log: IO[bytes]) -> str:
+    """Wait for the line in which the server says where it is; it has opened its socket by then."""
+    said = b""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := re.search(rb"(http://127\.0\.0\.1:\d+\S*)\n", said)):
+        ready = select.select([log], [], [], max(deadline - time.monotonic(), 0))[0]
+        line = log.readline() if ready else b""
+        assert line, f"the server does not start: {said.decode()}"
+        said += line
+    threading.Thread(target=log.read, name="log", daemon=True).start()  # a full pipe would stop the server
+    return found[1].decode()
