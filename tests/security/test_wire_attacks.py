@@ -162,9 +162,7 @@ def test_many_listen_streams_do_not_stop_the_server_from_reading(host: Host) -> 
         host.send(request(f"stream {number}", "subscriptions/listen", notifications=wanted, _meta=META))
         assert host.read()["method"] == "notifications/subscriptions/acknowledged"
     host.write(line(notification("notifications/cancelled", requestId="stream 0")) + line(request("still", "ping")))
-    reads = host.has_line(2)
-    host.process.kill()  # it would not notice the end of its input either
-    assert reads
+    assert host.has_line(2)
 
 
 def test_many_subscriptions_cost_little(host: Host) -> None:

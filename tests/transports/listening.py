@@ -136,7 +136,7 @@ class Listening:
     """A started server. As a context manager it is told to end, and must then end well."""
 
     def __init__(self, *arguments: str, command: list[str] = TOOLS, **variables: str) -> None:
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the server
         self.arguments = arguments
         unix = "--uds" in arguments
         place = () if unix or "--port" in arguments else ("--port", "0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.stage import scene, scene_out_of_time
@@ -13,6 +14,9 @@ from tests.transports.listening import Connection, Listening, head
 
 from mcp_kernel.testing.asgi import Site
 from mcp_kernel.transports.http import HttpOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 LIMIT = 4 * 1024 * 1024
 MODERN_HEADERS: dict[str, str | list[str] | None] = {"mcp-protocol-version": MODERN, "mcp-method": "tools/list"}
@@ -78,7 +82,7 @@ async def test_the_limit_is_exact(more: int) -> None:
 
 @scene
 async def test_a_body_in_pieces_is_put_together() -> None:
-    async with visiting(Hall().server) as site:
+    async with Site(Hall().server.asgi()) as site:
         visit = site.open("POST", headers=MODERN_HEADERS)
         data = json.dumps(LIST).encode()
         for index in range(len(data)):
@@ -175,7 +179,7 @@ async def test_a_doubled_mirrored_header_is_refused_even_where_it_reads_like_the
 
 
 @pytest.fixture(scope="module")
-def server():  # a fixture that yields
+def server() -> Generator[Listening]:
     with Listening() as listening:
         yield listening
 

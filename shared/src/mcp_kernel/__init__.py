@@ -13,7 +13,7 @@ if __name__ == "__main__":
 """
 
 from mcp_kernel.cli import run
-from mcp_kernel.errors import Declined, ToolError, Unsupported
+from mcp_kernel.errors import Declined, ResourceNotFound, ToolError, Unsupported
 from mcp_kernel.server.content import (
     Audio,
     Column,
@@ -36,6 +36,7 @@ __all__ = [
     "Image",
     "Message",
     "ResourceLink",
+    "ResourceNotFound",
     "Root",
     "Sampled",
     "Sampling",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 import sys
@@ -53,6 +54,8 @@ def _prepare(app: HttpApp, arguments: argparse.Namespace) -> Callable[[list[sock
 
         def handle_exit(self, sig: int, frame: object) -> None:
             self.force_exit = self.should_exit  # a second signal: at once
+            if self.force_exit:  # what is cancelled then is no error
+                logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
             self.should_exit = True
 
         @contextlib.contextmanager

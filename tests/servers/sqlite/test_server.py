@@ -258,11 +258,8 @@ def test_with_several_files_resources_say_of_which(several: Host) -> None:
     assert "CREATE TABLE" in desk.read("db://shop/tables/orders/schema")
 
 
-def test_a_file_that_is_none_of_the_several_is_a_resource_not_found_in_a_session(several: Host) -> None:
-    assert Desk(several, "legacy").error("resources/read", uri="db://other/schema")["code"] == -32002
-
-
 def test_a_file_that_is_none_of_the_several_has_no_resources(several: Host) -> None:
+    assert Desk(several, "legacy").error("resources/read", uri="db://other/schema")["code"] == -32002
     assert Desk(several, "modern").error("resources/read", uri="db://other/schema")["code"] == -32602
 
 

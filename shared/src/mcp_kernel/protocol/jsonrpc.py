@@ -82,7 +82,7 @@ class InvalidMessage(ProtocolError):
 
 
 def _read_id(value: object) -> RequestId | None:
-    return cast("RequestId", value) if type(value) is int or type(value) is str else None
+    return value if type(value) is int or type(value) is str else None
 
 
 def decode(data: bytes | bytearray) -> Message | list[Message | InvalidMessage]:
@@ -95,7 +95,9 @@ def decode(data: bytes | bytearray) -> Message | list[Message | InvalidMessage]:
     try:
         value = from_json(data, allow_inf_nan=False)
     except ValueError as error:
-        raise ProtocolError(PARSE_ERROR, f"Not valid JSON in UTF-8: {error}", status=400) from None
+        value = _decode_halves(data)
+        if value is None:
+            raise ProtocolError(PARSE_ERROR, f"Not valid JSON in UTF-8: {error}", status=400) from None
     if type(value) is dict:
         return to_message(cast("JsonObject", value))
     if type(value) is list:
@@ -103,6 +105,26 @@ def decode(data: bytes | bytearray) -> Message | list[Message | InvalidMessage]:
             raise InvalidMessage("an empty batch")
         return [_to_member(item) for item in cast("list[object]", value)]
     raise InvalidMessage("a message is an object")
+
+
+def _decode_halves(data: bytes | bytearray) -> object:
+    """Decode what only a lone surrogate spoils: a text that JavaScript cut in the middle of a character.
+
+    Refused as no JSON, it would leave its sender without an answer; read, whoever gets the text can say what is wrong.
+    Returns None for what is no JSON in any other way.
+    """
+    if b"\\ud" not in data and b"\\uD" not in data:
+        return None
+    import json  # which lets a lone surrogate pass, as the codec does not
+
+    try:
+        return json.loads(bytes(data).decode(), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _to_member(item: object) -> Message | InvalidMessage:

@@ -117,7 +117,7 @@ class Peer:
             exchange.stop(Ending.CLOSED)
         left = [task for task in running if not task.done()]
         if left:
-            await asyncio.wait(left, timeout=max(grace, 0.1))
+            await asyncio.wait(left, timeout=0.2)
         for waiter in self.calls.drain():
             waiter.cancel()
         self.server.subscriptions.leave(self)

@@ -57,6 +57,7 @@ class HttpApp:
         self._pair = SsePair(server)
         self._path = "/" + self._options.path.strip("/")
         self._closing = False
+        self._bodies: set[asyncio.Timeout] = set()  # that are being read
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request, as ASGI has it."""
@@ -79,7 +80,7 @@ class HttpApp:
         refusal = self._admission.refuse(incoming.headers)
         if refusal is not None:
             _LOG.warning("%s", refusal.reason)
-            await incoming.refuse(refusal.status, refusal.reason, ((b"connection", b"close"),))
+            await incoming.refuse(refusal.status, refusal.reason)
             return
         self._share(incoming)
         path = incoming.path.rstrip("/") or "/"
@@ -158,16 +159,21 @@ class HttpApp:
             return None
         limit = self._options.body_limit
         announced = incoming.headers.get("content-length", "")
+        timeout = asyncio.timeout(self._options.body_timeout)
+        self._bodies.add(timeout)
         try:
             if announced.isascii() and announced.isdigit() and int(announced) > limit:
                 raise TooLarge
-            return await incoming.read_body(limit, self._options.body_timeout)
+            return await incoming.read_body(limit, timeout)
         except TooLarge:
-            await incoming.refuse(413, f"The body is larger than {limit} bytes", ((b"connection", b"close"),))
+            # Not closed: a client that still writes would be reset, and lose the answer.
+            await incoming.refuse(413, f"The body is larger than {limit} bytes")
         except TooSlow:
             await incoming.refuse(408, "The body did not arrive in time", ((b"connection", b"close"),))
         except Gone:
             pass
+        finally:
+            self._bodies.discard(timeout)
         return None
 
     async def _serve_pair(self, path: str, incoming: Incoming) -> None:
@@ -185,5 +191,7 @@ class HttpApp:
         if self._closing:
             return
         self._closing = True
+        for timeout in self._bodies:
+            timeout.reschedule(asyncio.get_running_loop().time())
         await asyncio.gather(self._stateless.close(grace), self._sessions.close(grace), self._pair.close(grace))
         await self._server.close()

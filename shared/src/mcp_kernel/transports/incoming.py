@@ -60,10 +60,10 @@ class Incoming:
         self._receive = receive
         self._send = send
 
-    async def read_body(self, limit: int, seconds: float) -> bytes:
+    async def read_body(self, limit: int, timeout: asyncio.Timeout) -> bytes:
         """Return the body; raises `TooLarge`, `TooSlow` or `Gone`."""
         try:
-            async with asyncio.timeout(seconds):
+            async with timeout:
                 return await self._read_parts(limit)
         except TimeoutError:
             raise TooSlow from None
