@@ -25,6 +25,7 @@ LAYERS: Final = {
     "operations": 3,
     "toolkits": 4,
     "testing": 4,
+    "connections": 3,
     "serving": 4,
     "cli": 5,
     "": 6,  # the public face, `mcp_kernel/__init__.py`
@@ -38,12 +39,15 @@ IMPURE: Final = frozenset(
 HOMES: Final = {
     "pydantic": {"server.schema"},
     "httpx": {"client.http", "auth.oauth", "auth.jwt"},
-    "uvicorn": {"serving"},
+    "uvicorn": {"serving", "connections"},
 }
 """The only modules of the kernel that name these."""
 
 LATE: Final = {"uvicorn", "chromadb", "git"}
 """What takes so long to import that only the function that needs it may."""
+
+LATE_HOMES: Final = {f"{KERNEL}.connections"}
+"""Modules that import such a package as they are imported, and are therefore imported late themselves."""
 
 FACES: Final = {f"{KERNEL}.toolkits", f"{KERNEL}.testing", f"{KERNEL}.cli"}
 """What a server may name beside the names in `mcp_kernel.__all__`."""
@@ -128,7 +132,8 @@ def early_imports(modules: Iterable[Module]) -> list[str]:
         f"{module.at(imported.line)} imports {imported.module} outside a function"
         for module in modules
         for imported in module.imports
-        if imported.top in LATE and not imported.in_function
+        if not imported.in_function
+        and (imported.module in LATE_HOMES or (imported.top in LATE and module.name not in LATE_HOMES))
     ]
 
 

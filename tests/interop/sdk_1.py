@@ -1,6 +1,7 @@
 """The public client of PyPI's `mcp` 1.30: asks a server what the interop tests compare, prints it as one JSON object.
 
 python sdk_1.py COMMAND...
+python sdk_1.py URL                    # of an endpoint, or of the /sse of the old transport
 """
 # It runs in an environment of its own; the types of `mcp` that the checkout has are those of 2.3.
 # pyright: basic, reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
@@ -9,16 +10,26 @@ python sdk_1.py COMMAND...
 import asyncio
 import json
 import sys
+from contextlib import AbstractAsyncContextManager
 
 from mcp import ClientSession, StdioServerParameters
+from mcp.client.sse import sse_client
 from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamablehttp_client
 from mcp.types import ResourceTemplateReference
 from pydantic import AnyUrl
 
 
+def connect(command: list[str]) -> AbstractAsyncContextManager[tuple]:
+    if command[0].endswith("/sse"):
+        return sse_client(command[0])
+    if command[0].startswith("http"):
+        return streamablehttp_client(command[0])
+    return stdio_client(StdioServerParameters(command=command[0], args=command[1:]))
+
+
 async def ask(command: list[str]) -> dict[str, object]:
-    server = StdioServerParameters(command=command[0], args=command[1:])
-    async with stdio_client(server) as (read, write), ClientSession(read, write) as session:
+    async with connect(command) as (read, write, *_), ClientSession(read, write) as session:
         hello = await session.initialize()
         query = await session.call_tool("query", {"sql": "SELECT 6 * ? AS n", "params": [7]})
         refused = await session.call_tool("query", {"sql": "DROP TABLE customers"})

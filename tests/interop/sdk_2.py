@@ -1,6 +1,7 @@
 """The public client of PyPI's `mcp` 2.3: asks a server what the interop tests compare, prints it as one JSON object.
 
 python sdk_2.py MODE COMMAND...        # MODE: legacy for a handshake, auto to find the newest revision
+python sdk_2.py MODE URL
 """
 
 import asyncio
@@ -13,7 +14,8 @@ from mcp_types import ResourceTemplateReference, TextContent, TextResourceConten
 
 
 async def ask(mode: Literal["legacy", "auto"], command: list[str]) -> dict[str, object]:
-    server = StdioServerParameters(command=command[0], args=command[1:])
+    url = command[0] if command[0].startswith("http") else None
+    server = url or StdioServerParameters(command=command[0], args=command[1:])
     async with Client(server, mode=mode, read_timeout_seconds=20) as client:
         query = await client.call_tool("query", {"sql": "SELECT 6 * ? AS n", "params": [7]})
         refused = await client.call_tool("query", {"sql": "DROP TABLE customers"})

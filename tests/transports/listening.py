@@ -190,6 +190,10 @@ class Listening:
         """How many files and sockets the server has open."""
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
+    def threads(self) -> int:
+        """How many threads the server has: one more since it heard a signal."""
+        return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
+
     def tell(self, number: signal.Signals = signal.SIGTERM) -> None:
         self.process.send_signal(number)
 

@@ -146,10 +146,10 @@ def test_a_handler_that_freezes_the_loop_gives_way_to_a_second_signal() -> None:
     with Listening() as server, server.connect() as connection:
         connection.call("freeze")
         until(lambda: "freezing" in server.log())
+        before = server.threads()
         server.tell()
-        until(lambda: server.process.poll() is None)
-        server.tell()
-        server.wait(5)
+        until(lambda: server.threads() > before)
+        assert timed_end(server) < QUICK
 
 
 # --- where it listens ---

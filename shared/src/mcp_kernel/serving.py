@@ -9,18 +9,23 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import logging
+import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Protocol
 
 from mcp_kernel.transports.http import HttpApp, HttpOptions
 
 if TYPE_CHECKING:
     from mcp_kernel.server.server import Server
+
+_LAST_PORT: Final = 65535
 
 
 def serve_http(server: Server, arguments: argparse.Namespace) -> str | None:
@@ -49,14 +54,41 @@ def _prepare(app: HttpApp, arguments: argparse.Namespace) -> Callable[[list[sock
     """Set up uvicorn and return what serves on open sockets."""
     import uvicorn
 
+    try:
+        from mcp_kernel.connections import Bounded
+    except ImportError:  # without httptools, over h11, which bounds a head by itself
+        Bounded = "h11"  # noqa: N806  # the class's name, or uvicorn's for the other
+
+    config = uvicorn.Config(
+        app,
+        http=Bounded,
+        lifespan="off",
+        log_level=arguments.log_level,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=1,
+    )
+    return _server_class(app, arguments.drain)(config).run
+
+
+class _Server(Protocol):
+    def run(self, sockets: list[socket.socket] | None = None) -> None: ...
+
+
+def _server_class(app: HttpApp, drain: float) -> Callable[..., _Server]:
+    """Return the class of servers that tell the application of their end before they close connections."""
+    import uvicorn
+
     class Uvicorn(uvicorn.Server):
-        """Tells the application of the end before it closes connections."""
+        """uvicorn with an end of ours."""
 
         def handle_exit(self, sig: int, frame: object) -> None:
-            self.force_exit = self.should_exit  # a second signal: at once
-            if self.force_exit:  # what is cancelled then is no error
-                logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+            if self.should_exit:  # a second signal: at once, and what is cancelled then is no error
+                self.force_exit = True
+                logging.disable()
             self.should_exit = True
+            _leave(0.5 if self.force_exit else drain + 2.0)
 
         @contextlib.contextmanager
         def capture_signals(self) -> Generator[None, None, None]:
@@ -67,21 +99,21 @@ def _prepare(app: HttpApp, arguments: argparse.Namespace) -> Callable[[list[sock
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             for each in self.servers:
                 each.close()
-            ending = asyncio.ensure_future(app.close(arguments.drain))
+            ending = asyncio.ensure_future(app.close(drain))
             while not ending.done() and not self.force_exit:
                 await asyncio.wait([ending], timeout=0.05)
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what is cancelled from now on is no error
             await super().shutdown(sockets)
+            _leave(0.5)
 
-    config = uvicorn.Config(
-        app,
-        lifespan="off",
-        log_level=arguments.log_level,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=1,
-    )
-    return Uvicorn(config).run
+    return Uvicorn
+
+
+def _leave(seconds: float) -> None:
+    """End the process after so long, if it does not end by itself: handlers cling, block threads, freeze the loop."""
+    timer = threading.Timer(seconds, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
 
 
 def _listen(arguments: argparse.Namespace) -> socket.socket:
@@ -89,10 +121,12 @@ def _listen(arguments: argparse.Namespace) -> socket.socket:
     if arguments.uds:
         path = Path(arguments.uds)
         if path.is_socket():
-            path.unlink()
+            _unlink_left(path)
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(path))
         path.chmod(0o600)
+    elif arguments.port > _LAST_PORT:
+        raise OSError(f"a port is a number up to {_LAST_PORT}")
     else:
         family = socket.AF_INET6 if ":" in arguments.host else socket.AF_INET
         listener = socket.socket(family)
@@ -100,6 +134,14 @@ def _listen(arguments: argparse.Namespace) -> socket.socket:
         listener.bind((arguments.host, arguments.port))
     listener.listen(1024)
     return listener
+
+
+def _unlink_left(path: Path) -> None:
+    """Remove the socket of a server that has ended; raises `OSError` where one still listens."""
+    with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(ConnectionRefusedError):
+        probe.connect(str(path))
+        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+    path.unlink()
 
 
 def _address(listener: socket.socket, arguments: argparse.Namespace) -> str:

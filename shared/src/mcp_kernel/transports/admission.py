@@ -82,5 +82,5 @@ def _spell(host: str) -> str:
 
 
 def _quote(value: str) -> str:
-    """What to write behind the option, where it is safe to print and to set: `null` is every sandboxed page's origin."""
+    """What to write behind the option, where it is safe to print and to set: `null` is the origin of many pages."""
     return value if value and set(value) <= _PLAIN and value.lower() != "null" else "NAME"

@@ -171,7 +171,7 @@ class HttpApp:
         except TooSlow:
             await incoming.refuse(408, "The body did not arrive in time", ((b"connection", b"close"),))
         except Gone:
-            pass
+            await incoming.leave()
         finally:
             self._bodies.discard(timeout)
         return None

@@ -38,9 +38,9 @@ class HttpSession:
 
     shared = False
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, principal: str | None) -> None:
         self.identifier = hexlify(urandom(16)).decode()
-        self.peer = Peer(server, self)
+        self.peer = Peer(server, self, principal=principal)
         self._streams: StreamStore | None = None
         self.last_used = 0.0
 
@@ -138,7 +138,7 @@ class SessionEndpoint:
 
     async def _initialize(self, request: Request, incoming: Incoming) -> None:
         """Open a session; one whose handshake was refused is none."""
-        session = HttpSession(self._server)
+        session = HttpSession(self._server, incoming.principal)
         stream = Stream(0)
         dispatch.take(session.peer, request, stream.finish)
         if session.peer.session.is_open:
@@ -158,7 +158,8 @@ class SessionEndpoint:
                 gone.cancel()
             if not (stream.is_streaming or stream.is_finished):
                 stream.is_read = False
-                return  # the request goes on; its answer waits for a client that resumes
+                await incoming.leave()  # the request goes on
+                return
         if stream.is_streaming:
             await self._deliver(session, stream, 0, incoming)
             return
@@ -242,7 +243,7 @@ class SessionEndpoint:
             await incoming.refuse(400, "Mcp-Session-Id is missing: send initialize first, and its answer's id since")
             return None
         session = self._sessions.get(identifier)
-        if session is None:
+        if session is None or session.peer.principal != incoming.principal:  # another's session does not exist
             await incoming.refuse(404, "There is no such session (any more): send initialize again")
             return None
         self._touch(session)

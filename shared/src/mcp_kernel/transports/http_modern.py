@@ -134,7 +134,7 @@ class StatelessEndpoint:
             await incoming.refuse(400, "A client sends requests and notifications; answers travel in inputResponses")
             return
         reply = Reply()
-        peer = Peer(self._server, reply)
+        peer = Peer(self._server, reply, principal=incoming.principal)
         dispatch.take(peer, message, reply.finish, incoming.headers)
         if reply.done and not reply.is_stream and reply.body is not None:
             await incoming.respond_json(reply.status, reply.body)
@@ -155,8 +155,8 @@ class StatelessEndpoint:
             while not (reply.done or reply.used or reply.gone):
                 await reply.wait()
             if reply.gone:
-                return
-            if reply.is_stream:
+                await incoming.leave()
+            elif reply.is_stream:
                 await self._stream(peer, reply, incoming)
             elif reply.body is not None:
                 await incoming.respond_json(reply.status, reply.body)

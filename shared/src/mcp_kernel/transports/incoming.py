@@ -14,6 +14,7 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, object]]]
 Send: TypeAlias = Callable[[MutableMapping[str, object]], Awaitable[None]]
 Pairs: TypeAlias = list[tuple[bytes, bytes]]
 
+PRINCIPAL: Final = "mcp_kernel.principal"
 JSON: Final = (b"content-type", b"application/json")
 _STREAM: Final[Pairs] = [
     (b"content-type", b"text/event-stream"),
@@ -43,10 +44,11 @@ class Incoming:
     """A request and the way to answer it.
 
     `headers` are by lower-case name; a header that came twice has both values, joined by a comma (RFC 9110, 5.3).
-    `root` is where the application is mounted, `path` what follows.
+    `root` is where the application is mounted, `path` what follows. `principal` is who is authenticated, as the layer
+    in front of the application says with `PRINCIPAL` in the scope; None where nobody is.
     """
 
-    __slots__ = ("_receive", "_send", "extra", "headers", "method", "path", "query", "root")
+    __slots__ = ("_receive", "_send", "extra", "headers", "method", "path", "principal", "query", "root")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.method = cast("str", scope["method"])
@@ -56,14 +58,15 @@ class Incoming:
         self.path = path.removeprefix(self.root)
         self.query = cast("bytes", scope.get("query_string", b""))
         self.headers = _read_headers(cast("Iterable[tuple[bytes, bytes]]", scope["headers"]))
+        self.principal = cast("str | None", scope.get(PRINCIPAL))
         self.extra: Pairs = []  # headers that every answer to this request carries
         self._receive = receive
         self._send = send
 
-    async def read_body(self, limit: int, timeout: asyncio.Timeout) -> bytes:
+    async def read_body(self, limit: int, patience: asyncio.Timeout) -> bytes:
         """Return the body; raises `TooLarge`, `TooSlow` or `Gone`."""
         try:
-            async with timeout:
+            async with patience:
                 return await self._read_parts(limit)
         except TimeoutError:
             raise TooSlow from None
@@ -102,6 +105,10 @@ class Incoming:
         """Answer with a JSON-RPC error that has no id: the request was not read so far."""
         body = encode(Failure(None, INVALID_REQUEST, reason))
         await self.respond(status, body, (JSON, *headers))
+
+    async def leave(self) -> None:
+        """Answer a client that is gone: nobody gets it, but a framework around takes no answer at all for a failure."""
+        await self.respond(499)
 
     async def open_stream(self) -> None:
         """Begin an answer of server-sent events."""

@@ -21,10 +21,10 @@ class _Pair(Reply):
 
     shared = True
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, principal: str | None) -> None:
         super().__init__()
         self.identifier = hexlify(urandom(16)).decode()
-        self.peer = Peer(server, self)
+        self.peer = Peer(server, self, principal=principal)
 
 
 class SsePair:
@@ -36,7 +36,7 @@ class SsePair:
 
     async def open(self, incoming: Incoming) -> None:
         """Serve the stream: where to post to comes first. The session lives as long as the stream."""
-        pair = _Pair(self._server)
+        pair = _Pair(self._server, incoming.principal)
         self._pairs[pair.identifier] = pair
         gone = asyncio.ensure_future(incoming.wait_gone())
         gone.add_done_callback(lambda _: pair.hang_up())
@@ -64,6 +64,8 @@ class SsePair:
         """Take a message; its answer travels on the stream. A client that does not read may not ask on."""
         given = parse_qs(incoming.query.decode("latin-1")).get("session_id", [""])[0]
         pair = self._pairs.get(given)
+        if pair is not None and pair.peer.principal != incoming.principal:
+            pair = None  # another's session does not exist
         if pair is not None and pair.congested:
             await pair.drain()
         if pair is None or pair.gone:
