@@ -92,6 +92,7 @@ def sessions() -> None:
             opened = resident(pid)
             print(f"{target.name}: a session {(opened - before) * 1024 / 1000:.1f} KiB, by 1,000 of them")
             if target.name == OURS.name:
+                print(f"  before the waves: {opened:.1f} MiB")
                 for wave in range(1, 4):
                     for _ in range(10):
                         asyncio.run(open_many(target.port, 1000))

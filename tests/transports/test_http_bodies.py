@@ -277,6 +277,29 @@ def test_framing_that_two_readers_could_read_differently_is_refused(server: List
     server.check_alive()
 
 
+@pytest.mark.parametrize(
+    "line", [b"GET /\xff HTTP/1.1", b"GET /%ff%00 HTTP/1.1", b"GET http://[/mcp HTTP/1.1", b"\x16\x03\x01"]
+)
+def test_a_request_line_that_says_nothing_is_refused(server: Listening, line: bytes) -> None:
+    with server.connect() as connection:
+        connection.send(line + b"\r\nHost: localhost\r\n\r\n")
+        assert connection.read_answer()[0] in (400, 404)
+    assert "Traceback" not in server.log()
+
+
+def test_who_asks_for_another_protocol_is_answered_in_this_one(server: Listening) -> None:
+    with server.connect() as connection:
+        upgrade = {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Key": "x",
+            "Sec-WebSocket-Version": "13",
+        }
+        connection.send(head("GET", "/mcp", {"Host": "localhost", **upgrade}))
+        assert connection.read_answer()[0] == 400
+    server.check_alive()
+
+
 def test_what_a_client_sends_never_becomes_a_header(server: Listening) -> None:
     with server.connect() as connection:
         headers = {"Host": "localhost", "Origin": "https://a\tb", "Access-Control-Request-Headers": "x\tInjected: 1"}

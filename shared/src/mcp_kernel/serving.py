@@ -63,6 +63,7 @@ def _prepare(app: HttpApp, arguments: argparse.Namespace) -> Callable[[list[sock
         app,
         http=Bounded,
         lifespan="off",
+        ws="none",
         log_level=arguments.log_level,
         access_log=False,
         server_header=False,

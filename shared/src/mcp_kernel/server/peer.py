@@ -40,6 +40,22 @@ class Outlet(Protocol):
         ...
 
 
+class _Nowhere:
+    """The way out of a peer that is gone."""
+
+    shared = False
+    congested = False
+
+    def send(self, data: bytes, exchange: Exchange | None) -> None:
+        """Nobody is there."""
+
+    def release(self, exchange: Exchange, retry: int) -> None:
+        """Nobody is there."""
+
+    async def drain(self) -> None:
+        """Nothing is pending."""
+
+
 class Peer:
     """A client: its session where it opened one, its requests in flight, the questions that it was asked."""
 
@@ -118,6 +134,11 @@ class Peer:
         left = [task for task in running if not task.done()]
         if left:
             await asyncio.wait(left, timeout=0.2)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Leave nothing behind; at once, for a peer that has nothing in flight."""
         for waiter in self.calls.drain():
             waiter.cancel()
         self.server.subscriptions.leave(self)
+        self.outlet = _Nowhere()  # undoes the circle with the transport, so that no collector has to find it

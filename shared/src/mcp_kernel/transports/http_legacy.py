@@ -94,6 +94,11 @@ class HttpSession:
     async def close(self, grace: float = 0.0) -> None:
         """End the session."""
         await self.peer.close(grace)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """End a session that has nothing in flight."""
+        self.peer.let_go()
         if self._streams is not None:
             self._streams.close()
 
@@ -264,8 +269,12 @@ class SessionEndpoint:
         self._sweep_later()
 
     def _forget(self, session: HttpSession) -> None:
-        """Take a session off the list and end it in the background."""
-        if self._sessions.pop(session.identifier, None) is not None:
+        """Take a session off the list and end it: at once where nothing is in flight, else in the background."""
+        if self._sessions.pop(session.identifier, None) is None:
+            return
+        if not session.is_busy:
+            session.let_go()
+        else:
             task = asyncio.ensure_future(session.close())
             self._closers.add(task)
             task.add_done_callback(self._closers.discard)
