@@ -55,6 +55,7 @@ async def test_session_ids_are_long_random_and_visible_ascii() -> None:
         ids = {member.session for member in members}
         assert len(ids) == 50
         assert all(len(each) >= 32 and set(each) <= set("0123456789abcdef") for each in ids)
+        assert all(len(set(column)) > 8 for column in zip(*ids, strict=True)), "a part of the ids is not random"
 
 
 @scene

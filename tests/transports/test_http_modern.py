@@ -336,5 +336,7 @@ async def test_a_handler_that_clings_does_not_keep_the_stream() -> None:
     async with visiting(server) as site:
         visit = Modern(site).ask_tool("cling")
         visit.hang_up()
-        await visit.over()
-        stopped.set()
+        try:
+            await visit.over()
+        finally:
+            stopped.set()

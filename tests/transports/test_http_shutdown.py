@@ -48,6 +48,7 @@ def timed_end(server: Listening, *signals: signal.Signals) -> float:
     return time.monotonic() - start
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_server_ends_at_once(number: signal.Signals) -> None:
     with Listening() as server, server.connect() as quiet, server.connect() as used:
@@ -89,6 +90,7 @@ def test_fifty_open_streams_are_told_and_the_server_ends_in_time() -> None:
         assert server.log().count("cancelled") == 20
 
 
+@pytest.mark.slow
 def test_a_call_that_streams_is_stopped_after_the_drain_and_its_stream_ended() -> None:
     with Listening("--drain", "0.3") as server, server.connect() as connection:
         stream(connection)
@@ -99,6 +101,7 @@ def test_a_call_that_streams_is_stopped_after_the_drain_and_its_stream_ended() -
         assert server.wait() == 0
 
 
+@pytest.mark.slow
 def test_a_second_signal_ends_the_server_at_once() -> None:
     with Listening("--drain", "60") as server, server.connect() as held, server.connect() as listening:
         listen(listening)
@@ -109,6 +112,7 @@ def test_a_second_signal_ends_the_server_at_once() -> None:
         assert timed_end(server) < QUICK
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", [b"", b"POST /mcp HT", b"POST /mcp HTTP/1.1\r\nHost: localhost\r\n"])
 def test_a_request_without_its_head_does_not_hold_the_end_up(data: bytes) -> None:
     with Listening() as server, server.connect() as connection:
@@ -118,6 +122,7 @@ def test_a_request_without_its_head_does_not_hold_the_end_up(data: bytes) -> Non
         assert connection.is_closed()
 
 
+@pytest.mark.slow
 def test_a_body_that_never_comes_is_dropped_on_the_end() -> None:
     with Listening() as server, server.connect() as connection:
         headers = {"Host": "localhost", "Content-Type": "application/json", "Content-Length": "100"}
@@ -127,6 +132,7 @@ def test_a_body_that_never_comes_is_dropped_on_the_end() -> None:
         assert connection.is_closed()
 
 
+@pytest.mark.slow
 def test_a_client_that_does_not_read_does_not_hold_the_end_up() -> None:
     with Listening("--drain", "0.3") as server, server.connect() as connection:
         stream(connection)
@@ -134,6 +140,7 @@ def test_a_client_that_does_not_read_does_not_hold_the_end_up() -> None:
         assert timed_end(server) < 0.3 + 1 + QUICK, before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tool", ["cling", "block", "spin"])
 def test_a_handler_that_does_not_end_does_not_hold_the_end_up(tool: str) -> None:
     with Listening("--drain", "0.3") as server, server.connect() as connection:
@@ -142,6 +149,7 @@ def test_a_handler_that_does_not_end_does_not_hold_the_end_up(tool: str) -> None
         assert timed_end(server) < 0.3 + 1 + QUICK
 
 
+@pytest.mark.slow
 def test_a_handler_that_freezes_the_loop_gives_way_to_a_second_signal() -> None:
     with Listening() as server, server.connect() as connection:
         connection.call("freeze")
@@ -166,6 +174,7 @@ def test_a_unix_socket_is_for_its_owner_and_serves_the_same(tmp_path: Path) -> N
             assert connection.read_answer()[0] == 421
 
 
+@pytest.mark.slow
 def test_a_socket_that_was_left_behind_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "s.sock"
     left = socket.socket(socket.AF_UNIX)
@@ -191,6 +200,7 @@ def test_a_port_in_use_is_one_line_and_exit_code_2() -> None:
         assert f"127.0.0.1:{port}" in refuse("--port", port)
 
 
+@pytest.mark.slow
 def test_a_unix_socket_in_use_is_not_taken_from_its_server(tmp_path: Path) -> None:
     path = str(tmp_path / "s.sock")
     with Listening("--uds", path) as server:
@@ -198,6 +208,7 @@ def test_a_unix_socket_in_use_is_not_taken_from_its_server(tmp_path: Path) -> No
         server.check_alive()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -224,6 +235,7 @@ def test_the_log_of_a_refused_host_names_the_option() -> None:
         until(lambda: "--allowed-host evil.example" in server.log())
 
 
+@pytest.mark.slow
 def test_a_named_host_and_another_path_are_served() -> None:
     with (
         Listening("--allowed-host", "files.example", "--path", "/api/tools/") as server,

@@ -67,6 +67,7 @@ def _prepare(app: HttpApp, arguments: argparse.Namespace) -> Callable[[list[sock
         log_level=arguments.log_level,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=1,
     )
