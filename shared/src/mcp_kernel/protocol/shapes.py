@@ -1,6 +1,6 @@
 """Which methods each era has, and the fields that the params of each must carry.
 
-A table is checked in well under a microsecond, which a model of the same params is not; what a table cannot say
+A table costs little to define and to check, and no model of the params has to be built; what a table cannot say
 (the arguments of a tool, for one) is checked by whoever owns it.
 """
 

@@ -1,7 +1,7 @@
 """Type hints to core schemas and JSON Schema, without pydantic for the types that most handlers use.
 
-pydantic-core validates and serialises either way; what is spared is importing pydantic itself, which would be a third
-of the time from start to the first answer. For the types here the JSON Schema and the behaviour are pydantic's own,
+pydantic-core validates and serialises either way; what is spared is importing pydantic itself, a large part of the time
+from start to the first answer. For the types here the JSON Schema and the behaviour are pydantic's own,
 titles apart, and a test compares them; a type that is not here is handed to `foreign`, which asks pydantic.
 """
 

@@ -2,8 +2,7 @@
 
 A coroutine must run inside a task: `asyncio.timeout`, `TaskGroup` and the database drivers ask which one is current.
 Python 3.12 can start a task eagerly. On 3.11 one task is kept in reserve: the first step runs inline with that task
-entered as the current one, and only a coroutine that really waits takes the task over. Measured on 3.11 for 10,000
-calls decoded, validated and encoded: 0.078 s with a new task for each, 0.021 s this way.
+entered as the current one, and only a coroutine that really waits takes the task over.
 """
 
 from __future__ import annotations
