@@ -23,6 +23,7 @@ EVERYTHING = [*SHIPPED, *TESTS, *read("benchmarks")]
 # default, and a reader meets them one at a time, so that the limit, which is about calls, does not serve them.
 MANY_OPTIONS = frozenset(
     {
+        "mcp_kernel.client.client.Client.__init__",
         "mcp_kernel.server.server.Server.__init__",
         "mcp_kernel.server.server.Server.tool",
     }

@@ -93,15 +93,30 @@ def _version(node: str) -> int:
     return int(version[1]) if version else 0
 
 
-def run(folder: Path, url: str, revision: str, results: Path) -> dict[str, list[Check]]:
-    """Run everything that a revision requires, and what it only reports; returns the checks of each scenario."""
+def run_server(folder: Path, url: str, revision: str, results: Path) -> dict[str, list[Check]]:
+    """Try a server: everything that a revision requires, and what it only reports; the checks of each scenario."""
+    return _run(folder, ["server", "--url", url], revision, results)
+
+
+def run_client(folder: Path, command: str, revision: str, results: Path) -> dict[str, list[Check]]:
+    """Try a client: `command` is started for each scenario, with the URL of the suite's own server behind it."""
+    return _run(folder, ["client", "--command", command], revision, results)
+
+
+def _run(folder: Path, words: list[str], revision: str, results: Path) -> dict[str, list[Check]]:
     program = folder / "node_modules" / "@modelcontextprotocol" / "conformance" / "dist" / "index.js"
-    command = [find_node(folder), str(program), "server", "--url", url, "--requirements", revision, "-o", str(results)]
+    command = [find_node(folder), str(program), *words, "--requirements", revision, "-o", str(results)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     verdicts: dict[str, list[Check]] = {}
-    for file in results.glob("*/checks.json"):
-        named = re.fullmatch(r"server-(.+)-\d{4}-\d\d-\d\dT[\d-]+Z", file.parent.name)
+    for file in results.rglob("checks.json"):
+        folder_name = file.parent.relative_to(results).as_posix()
+        named = re.fullmatch(r"(?:server-)?(.+)-\d{4}-\d\d-\d\dT[\d-]+Z", folder_name)
         assert named is not None, file
         verdicts[named[1]] = json.loads(file.read_text("utf-8"))
     assert verdicts, f"the suite did not run:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
     return verdicts
+
+
+def tell(check: Check) -> str:
+    """A check that did not succeed, in a line."""
+    return f"{check['status']} {check['id']}: {check.get('errorMessage') or check['description']}"

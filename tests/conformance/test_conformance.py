@@ -6,14 +6,13 @@ each of its scenarios is a test.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.conformance.scenarios import ALWAYS_SKIPPED, SCENARIOS
-from tests.conformance.suite import Check, Missing, fetch, find_node, run
+from tests.conformance.suite import Check, run_server, tell
 from tests.served import serve
 
 COMMAND = [str(Path(sys.executable).with_name("mcp-server-everything"))]
@@ -23,17 +22,10 @@ Verdicts = dict[str, dict[str, list[Check]]]
 
 
 @pytest.fixture(scope="module")
-def verdicts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
-    """The checks of every scenario, by revision; a skip where the suite cannot be had, in CI a failure."""
-    try:
-        folder = fetch(tmp_path_factory.mktemp("cache"))
-        find_node(folder)
-    except Missing as missing:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"the conformance suite was not run: {missing}")
+def verdicts(suite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
+    """The checks of every scenario, by revision."""
     with serve(COMMAND) as url:
-        yield {revision: run(folder, url, revision, tmp_path_factory.mktemp(revision)) for revision in SCENARIOS}
+        yield {revision: run_server(suite, url, revision, tmp_path_factory.mktemp(revision)) for revision in SCENARIOS}
 
 
 @pytest.mark.parametrize("revision", SCENARIOS)
@@ -51,8 +43,3 @@ def test_a_scenario_has_neither_failure_nor_warning(revision: str, scenario: str
 @pytest.mark.parametrize("scenario", sorted(ALWAYS_SKIPPED))
 def test_what_the_suite_cannot_see_is_still_skipped_by_it(scenario: str, verdicts: Verdicts) -> None:
     assert {check["status"] for check in verdicts["2026-07-28"][scenario]} == {"SKIPPED"}
-
-
-def tell(check: Check) -> str:
-    """A check that did not succeed, in a line."""
-    return f"{check['status']} {check['id']}: {check.get('errorMessage') or check['description']}"

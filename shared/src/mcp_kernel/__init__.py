@@ -12,6 +12,8 @@ if __name__ == "__main__":
     run(server)
 """
 
+from typing import TYPE_CHECKING
+
 from mcp_kernel.cli import run
 from mcp_kernel.errors import Declined, ResourceNotFound, ToolError, Unsupported
 from mcp_kernel.server.content import (
@@ -27,8 +29,12 @@ from mcp_kernel.server.context import Context
 from mcp_kernel.server.questions import Root, Sampled, Sampling
 from mcp_kernel.server.server import Server
 
+if TYPE_CHECKING:
+    from mcp_kernel.client.client import Client
+
 __all__ = [
     "Audio",
+    "Client",
     "Column",
     "Context",
     "Declined",
@@ -46,3 +52,12 @@ __all__ = [
     "Unsupported",
     "run",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import the client when it is asked for: a server does not pay for one."""
+    if name == "Client":
+        from mcp_kernel.client.client import Client
+
+        return Client
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

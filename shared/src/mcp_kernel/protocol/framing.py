@@ -1,7 +1,9 @@
-"""Bytes to lines: the framing of stdio, with a limit on what one line may hold."""
+"""Bytes to lines and to server-sent events: the framing of stdio and of HTTP streams, each with its limit."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import Final
 
 DEFAULT_LINE_LIMIT: Final = 16 * 1024 * 1024  # bytes; generous for a base64 image, small against a machine's memory
@@ -76,3 +78,86 @@ def write_retry(milliseconds: int) -> bytes:
 
 
 KEEP_ALIVE: Final = b": keep-alive\n\n"  # a comment, which every client passes over
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One server-sent event: `identifier` is the last one that the stream gave, `retry` is in milliseconds."""
+
+    data: bytes
+    name: str = "message"
+    identifier: str | None = None
+    retry: int | None = None
+
+
+class EventTooLong(Exception):
+    """An event, or a line of one, holds more than the limit."""
+
+
+class Events:
+    """Reads a stream of server-sent events as it arrives (HTML Standard, "Parsing an event stream").
+
+    At most `limit` bytes of an unfinished event are held; beyond them `EventTooLong` is raised, since what follows
+    cannot be told from the rest of it. An event without data is given too where it carries an id or a retry.
+    """
+
+    def __init__(self, limit: int = DEFAULT_LINE_LIMIT) -> None:
+        self.identifier: str | None = None
+        self._limit = limit
+        self._rest = b""
+        self._started = False
+        self._size = 0
+        self._clear()
+
+    def _clear(self) -> None:
+        self._data: list[bytes] = []
+        self._name = ""
+        self._retry: int | None = None
+        self._told = False  # whether the event said anything but comments
+        self._size = 0
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """Take the next bytes of the stream and return the events that they complete."""
+        data = self._rest + chunk
+        if not self._started:
+            if len(data) < len(_MARK) and _MARK.startswith(data):
+                self._rest = data
+                return []
+            data, self._started = data.removeprefix(_MARK), True
+        *lines, self._rest = _LINE_END.split(data)
+        if self._rest == b"" and data.endswith(b"\r"):  # its line feed may come with the next bytes
+            self._rest = lines.pop() + b"\r"
+        if len(self._rest) + self._size > self._limit:
+            raise EventTooLong(f"An event holds more than {self._limit} bytes")
+        return [event for line in lines if (event := self._take(line)) is not None]
+
+    def _take(self, line: bytes) -> Event | None:
+        if line:
+            self._size += len(line)
+            if self._size > self._limit:
+                raise EventTooLong(f"An event holds more than {self._limit} bytes")
+            self._read_field(line)
+            return None
+        told, event = self._told, Event(b"\n".join(self._data), self._name or "message", self.identifier, self._retry)
+        self._clear()
+        return event if told else None
+
+    def _read_field(self, line: bytes) -> None:
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"data":
+            self._data.append(value)
+        elif name == b"event":
+            self._name = value.decode("utf-8", "replace")
+        elif name == b"id" and b"\0" not in value:
+            self.identifier = value.decode("utf-8", "replace")
+        elif name == b"retry" and value.isdigit() and len(value) < _LONGEST_NUMBER:
+            self._retry = int(value)
+        else:
+            return
+        self._told = True
+
+
+_MARK: Final = b"\xef\xbb\xbf"  # the byte order mark, which may stand before the first line
+_LINE_END: Final = re.compile(rb"\r\n|\n|\r")
+_LONGEST_NUMBER: Final = 10

@@ -46,6 +46,21 @@ def encode(value: str) -> str:
     return f"{_PREFIX}{b64encode(value.encode()).decode('ascii')}{_SUFFIX}"
 
 
+def write(request: Request, version: str) -> dict[str, str]:
+    """The standard headers of a request, for the client that sends it."""
+    headers = {VERSION_HEADER: version, METHOD_HEADER: encode(request.method)}
+    member = _NAMED_BY.get(request.method)
+    if member is not None and isinstance(name := request.params.get(member), str):
+        headers[NAME_HEADER] = encode(name)
+    return headers
+
+
+def write_arguments(mirrored: Mapping[str, Sequence[str]], arguments: object) -> dict[str, str]:
+    """The `Mcp-Param-*` headers of a call, as the tool's schema asks for them (`find_mirrored`)."""
+    found = {name: to_text(_value_at(arguments, path)) for name, path in mirrored.items()}
+    return {PARAMETER_PREFIX + name: encode(text) for name, text in found.items() if text is not None}
+
+
 def decode(value: str) -> str:
     """Read a header's value; raises `ProtocolError` -32020 for characters or base64 that are invalid."""
     value = value.strip(" \t")
@@ -120,6 +135,8 @@ def to_text(value: object) -> str | None:
     """The text that stands for an argument in a header, not yet encoded; None where there is none."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():  # to JSON the same number
+        return str(int(value))
     return str(value) if isinstance(value, int | str) else None
 
 

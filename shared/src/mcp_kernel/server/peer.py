@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from mcp_kernel.protocol.calls import Calls
-from mcp_kernel.protocol.jsonrpc import Failure, RequestId, Response
+from mcp_kernel.protocol.jsonrpc import Failure, Message, RequestId, Response
 from mcp_kernel.protocol.legacy import Session
 from mcp_kernel.server import dispatch
 from mcp_kernel.server.exchange import Ending, Exchange
@@ -88,6 +88,10 @@ class Peer:
     def receive(self, data: bytes) -> None:
         """Take one message, or a batch; what it is answered with goes to the outlet when it is ready."""
         dispatch.receive(self, data)
+
+    def take(self, message: Message) -> None:
+        """Take a message that needs no decoding."""
+        dispatch.take(self, message, self.reply)
 
     def send(self, data: bytes, exchange: Exchange | None) -> None:
         """Send one message."""

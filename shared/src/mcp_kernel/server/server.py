@@ -24,6 +24,7 @@ from mcp_kernel.server.tasks import TaskStore
 from mcp_kernel.server.tools import Declaration, Hints, TaskMode, Tool
 
 if TYPE_CHECKING:
+    from mcp_kernel.server.peer import Outlet, Peer
     from mcp_kernel.transports.http import HttpApp, HttpOptions
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -294,6 +295,12 @@ class Server:
         if self._loop is not loop:
             self._loop, self._steps = loop, Steps(loop)
         return loop, cast("Steps", self._steps)
+
+    def admit(self, outlet: Outlet) -> Peer:
+        """Take in one more client of the same process; what it is told goes to the outlet."""
+        from mcp_kernel.server.peer import Peer
+
+        return Peer(self, outlet)
 
     async def close(self) -> None:
         """Serving has ended: stop watching, stop the tasks, close what the handlers opened."""

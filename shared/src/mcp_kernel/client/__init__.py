@@ -1,0 +1,56 @@
+"""The client: one server, or a group of them, in every revision and over every transport."""
+
+from mcp_kernel.client.answers import Elicitation, Page
+from mcp_kernel.client.cache import ResponseCache
+from mcp_kernel.client.catalog import Prompt, Resource, ResourceTemplate, Tool
+from mcp_kernel.client.client import Client
+from mcp_kernel.client.conversation import ServerDescription
+from mcp_kernel.client.failures import (
+    CannotStart,
+    CircuitOpen,
+    ClientError,
+    ConnectionLost,
+    HttpRefused,
+    InvalidAnswer,
+    NotConnected,
+    ServerRefused,
+    SessionOver,
+    TimedOut,
+    TooManyRounds,
+)
+from mcp_kernel.client.handle import TaskCancelled, TaskHandle
+from mcp_kernel.client.resilience import Resilience
+from mcp_kernel.client.results import Completion, Contents, InputRequired, PromptResult, ToolResult
+from mcp_kernel.client.target import Reach
+
+__all__ = [
+    "CannotStart",
+    "CircuitOpen",
+    "Client",
+    "ClientError",
+    "Completion",
+    "ConnectionLost",
+    "Contents",
+    "Elicitation",
+    "HttpRefused",
+    "InputRequired",
+    "InvalidAnswer",
+    "NotConnected",
+    "Page",
+    "Prompt",
+    "PromptResult",
+    "Reach",
+    "Resilience",
+    "Resource",
+    "ResourceTemplate",
+    "ResponseCache",
+    "ServerDescription",
+    "ServerRefused",
+    "SessionOver",
+    "TaskCancelled",
+    "TaskHandle",
+    "TimedOut",
+    "TooManyRounds",
+    "Tool",
+    "ToolResult",
+]

@@ -1,0 +1,75 @@
+"""What a client can be pointed at: a URL, a command, a server in this process, an entry of a host's configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from mcp_kernel.client.conversation import Conversation
+from mcp_kernel.client.link import Link
+from mcp_kernel.client.memory import Host, MemoryLink
+from mcp_kernel.client.opening import Terms, open_channel, open_http
+from mcp_kernel.client.stdio import Command, StdioLink
+
+if TYPE_CHECKING:
+    from mcp_kernel.client.http import Auth
+
+Opener: TypeAlias = Callable[[Terms], Awaitable[Conversation]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """How to get there: what goes along to a command, to a URL, or to a server in memory."""
+
+    env: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    cwd: str | Path | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    auth: Auth | None = field(default=None, repr=False)
+    codec: bool = False
+
+
+def find_way(target: str | Sequence[str] | Host, reach: Reach) -> tuple[str, Opener]:
+    """Say what a target is called in messages, and how a conversation with it is opened; raises `ValueError`."""
+    if isinstance(target, str):
+        if not target.startswith(("http://", "https://")):
+            raise ValueError(f'{target!r} is no URL; a command is a list of words, as ["uvx", "mcp-server-git"]')
+        return _name(target), lambda terms: open_http(_WebWays(target, reach), terms)
+    if isinstance(target, Sequence):
+        command = Command(tuple(target), reach.env, reach.cwd)
+        return " ".join(command.words), lambda terms: open_channel(lambda: StdioLink(command), terms)
+    host = target
+    return "the server", lambda terms: open_channel(lambda: MemoryLink(host, codec=reach.codec), terms)
+
+
+def _name(url: str) -> str:
+    """A URL without what may be secret in it."""
+    head, _, _ = url.partition("?")
+    scheme, _, rest = head.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+
+
+class _WebWays:
+    """The three shapes that a server over HTTP may have; httpx is imported with the first of them."""
+
+    def __init__(self, url: str, reach: Reach) -> None:
+        from mcp_kernel.client.http import Web
+
+        self._open = lambda: Web(url, headers=reach.headers, auth=reach.auth)
+
+    def stateless(self) -> Link:
+        from mcp_kernel.client.http_stateless import StatelessHttp
+
+        return StatelessHttp(self._open())
+
+    def session(self) -> Link:
+        from mcp_kernel.client.http_session import SessionHttp
+
+        return SessionHttp(self._open())
+
+    def events(self) -> Link:
+        from mcp_kernel.client.http_events import EventPair
+
+        return EventPair(self._open())
