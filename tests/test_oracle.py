@@ -313,3 +313,16 @@ def test_what_is_broken_on_purpose_passes_and_its_answer_is_judged() -> None:
 def test_an_error_without_an_id_needs_something_unreadable() -> None:
     with pytest.raises(AssertionError, match="all was readable"):
         in_session("2025-11-25").see("server", {"jsonrpc": "2.0", "error": {"code": -32700, "message": "?"}})
+
+
+@pytest.mark.parametrize("wrong", [1.5, True, None, [], {}], ids=repr)
+@pytest.mark.parametrize("place", ["id", "progressToken"])
+def test_a_message_that_was_judged_lends_its_verdict_to_none_with_another_kind_of_id(place: str, wrong: object) -> None:
+    def ping(value: object) -> Json:
+        given = {"id": value} if place == "id" else {"id": 1, "params": {"_meta": {"progressToken": value}}}
+        return {"jsonrpc": "2.0", "method": "ping", **given}
+
+    for value in (1, "1", 2, "x" * 1000):
+        validate(ping(value), revision="2025-11-25", sender="client")
+    with pytest.raises(AssertionError):
+        validate(ping(wrong), revision="2025-11-25", sender="client")

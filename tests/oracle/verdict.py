@@ -60,13 +60,44 @@ def validate(
         The decoded message.
     """
     decoded = decode(message)
+    judge(decoded, revision=revision, sender=sender, answers=answers)
+    return cast("Json", decoded)
+
+
+def judge(decoded: object, *, revision: str, sender: Sender, answers: str | None = None) -> None:
+    """As `validate`, of a message that `decode` gave."""
     assert revision in KNOWN_PROTOCOL_VERSIONS, f"{revision!r} is no revision"
-    if found := _reasons_again(json.dumps(decoded), revision, sender, answers):
+    if found := _reasons_again(json.dumps(_mask(decoded)), revision, sender, answers):
         listed = "\n".join(f"  - {reason}" for reason in found[:12])
         shown = json.dumps(decoded, indent=2)
         role = f"{sender}, {revision}" + (f", answering {answers}" if answers else "")
         raise AssertionError(f"refused ({role}):\n{listed}\n{shown[:6000]}")
-    return cast("Json", decoded)
+
+
+# What tells messages of one kind apart, at the top or in the params: of each only the JSON type is ruled.
+_COUNTED: dict[str, tuple[type, ...]] = {
+    "id": (int, str),
+    "requestId": (int, str),
+    "progressToken": (int, str),
+    "progress": (int, float),
+}
+
+
+def _mask(message: object) -> object:
+    """The message with one id for all ids of a type, so that those which are alike but for it are judged once."""
+    if not isinstance(message, dict):
+        return message
+    masked = {name: _mask_value(name, value) for name, value in cast("Json", message).items()}
+    if isinstance(params := masked.get("params"), dict):
+        params = {name: _mask_value(name, value) for name, value in cast("Json", params).items()}
+        if isinstance(meta := params.get("_meta"), dict):
+            params["_meta"] = {name: _mask_value(name, value) for name, value in cast("Json", meta).items()}
+        masked["params"] = params
+    return masked
+
+
+def _mask_value(name: str, value: object) -> object:
+    return type(value)() if type(value) in _COUNTED.get(name, ()) else value
 
 
 @lru_cache(maxsize=4096)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mcp_types import PROTOCOL_VERSION_META_KEY
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
-from tests.oracle.verdict import BATCHES, Json, Sender, decode, validate
+from tests.oracle.verdict import BATCHES, Json, Sender, decode, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,7 +93,7 @@ class Witness:
 
     def _judge(self, sender: Sender, message: object) -> None:
         if not isinstance(message, dict):
-            validate(cast("Json", message), revision=LATEST_HANDSHAKE_VERSION, sender=sender)
+            judge(message, revision=LATEST_HANDSHAKE_VERSION, sender=sender)
             return
         body = cast("Json", message)
         if "method" not in body:
@@ -106,7 +106,7 @@ class Witness:
     def _judge_request(self, sender: Sender, message: Json) -> None:
         revision = self._revision_of(message)
         assert sender == "client" or self.session, f"a server request outside a session:\n{message!r}"
-        validate(message, revision=revision, sender=sender)
+        judge(message, revision=revision, sender=sender)
         key = _key(message["id"])
         assert key is not None
         assert key not in self._asked[sender], f"the id {message['id']!r} is in flight already:\n{message!r}"
@@ -117,7 +117,7 @@ class Witness:
         if "id" not in message and "error" in message:
             assert self._unreadable[asker], f"an error without an id, but all was readable:\n{message!r}"
             self._unreadable[asker] -= 1
-            validate(message, revision=self.session or LATEST_HANDSHAKE_VERSION, sender=sender)
+            judge(message, revision=self.session or LATEST_HANDSHAKE_VERSION, sender=sender)
             return
         asked = self._asked[asker].pop(_key(message.get("id")) or (str, None), None)
         if asked is None:
@@ -127,14 +127,14 @@ class Witness:
             revision = str(cast("Json", result).get("protocolVersion"))
             assert revision in HANDSHAKE_PROTOCOL_VERSIONS, f"no handshake leads to it:\n{message!r}"
             self.session = revision
-        validate(message, revision=revision, sender=sender, answers=asked.method)
+        judge(message, revision=revision, sender=sender, answers=asked.method)
 
     def _judge_notification(self, sender: Sender, message: Json) -> None:
         """It may say which request it belongs to; any other may be of either era on a shared pipe."""
         refusal: AssertionError | None = None
         for revision in self._revisions_of_notification(sender, message):
             try:
-                validate(message, revision=revision, sender=sender)
+                judge(message, revision=revision, sender=sender)
             except AssertionError as error:
                 refusal = refusal or error
             else:

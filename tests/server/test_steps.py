@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -255,6 +256,19 @@ async def test_letting_go_leaves_no_task() -> None:
     steps.close()
     await turns(3)
     assert asyncio.all_tasks() == before
+
+
+@scene  # which fails for what a loop complains of
+async def test_what_is_dropped_with_a_task_in_reserve_is_not_complained_of() -> None:
+    steps = make_steps()
+
+    async def work() -> None:
+        """Ends at once."""
+
+    steps.begin(work())
+    await asyncio.sleep(0)  # until then the loop itself keeps the task
+    del steps
+    gc.collect()
 
 
 def test_the_loop_may_end_with_a_task_in_reserve(recwarn: pytest.WarningsRecorder) -> None:

@@ -10,7 +10,6 @@ from tests.stage import scene, scene_out_of_time
 from tests.transports.guests import Hall, Json, Member, hear, hear_all, visiting
 
 from mcp_kernel import Server
-from mcp_kernel.testing.asgi import Site
 from mcp_kernel.transports.http import HttpOptions
 
 if TYPE_CHECKING:
@@ -376,13 +375,13 @@ async def test_a_cancelled_request_is_not_answered() -> None:
 async def test_an_id_that_is_used_twice_does_not_lose_the_first_call() -> None:
     hall = Hall()
     app = hall.server.asgi()
-    async with visiting(app) as site, Site(app) as unjudged:
+    async with visiting(app) as site, visiting(app) as beside:  # each judge sees the id once
         member = Member(site)
         await member.open()
         call = member.ask_tool("hold", token=1, id=9, name="a", reports=1)
         await hear(call)
         again = member.message("tools/call", {"name": "echo", "arguments": {"text": "x"}}, 9)
-        second = unjudged.post(again, member.headers)
+        second = beside.post(again, member.headers)
         assert "error" in await second.json()
         hall.free("a")
         assert [message.get("id") for message in await hear_all(call)] == [None, 9]

@@ -69,7 +69,7 @@ def test_one_socket_serves_both_ways() -> None:
 
 @pytest.mark.parametrize("out", ["a pipe", "a file"])
 def test_a_regular_file_is_served_to_its_end(tmp_path: Path, out: str) -> None:
-    requests = [modern_echo(number, f"text {number}") for number in range(5000)]
+    requests = [modern_echo(number, f"text {number % 10}") for number in range(5000)]
     (tmp_path / "in").write_bytes(b"".join(map(line, requests)))
     with (tmp_path / "in").open("rb") as source, (tmp_path / "out").open("wb") as sink:
         stdout = sink if out == "a file" else subprocess.PIPE
@@ -78,9 +78,9 @@ def test_a_regular_file_is_served_to_its_end(tmp_path: Path, out: str) -> None:
     assert [json.loads(answer)["id"] for answer in answers] == list(range(5000))
     assert done.stderr == b""
     witness = Witness()
-    for each in requests[::100]:
+    for each in requests:
         witness.see("client", each)
-    for answer in answers[::100]:
+    for answer in answers:
         witness.see("server", answer)
 
 

@@ -11,26 +11,48 @@ from typing import TYPE_CHECKING, Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 if TYPE_CHECKING:
-    from uvicorn._types import ASGI3Application
+    from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 HEAD_LIMIT: Final = 64 * 1024  # bytes of the request line and the headers
+HEAD_DISCARD: Final = 1024 * 1024  # bytes of a head that is refused, up to which its end is looked for
+BODY_DISCARD: Final = 64 * 1024 * 1024  # bytes of a body that nobody wants, up to which its end is waited for
 HEAD_SECONDS: Final = 10.0  # from the connection, or from a request's first byte, to the end of its head
-_REFUSAL: Final = b"HTTP/1.1 %b\r\ncontent-type: text/plain\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_PIECE: Final = 16 * 1024  # bytes of a refused line that are read at once: a parser copies the line with each piece
+_TIMEOUT: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\n\r\n"
+
+
+async def _refuse_head(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    await send({"type": "http.response.start", "status": 431, "headers": [(b"content-length", b"0")]})  # pyright: ignore[reportArgumentType]  # `trailers` has a default
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _say_nothing(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    """The application of a request that was answered before its head was whole."""
 
 
 class Bounded(HttpToolsProtocol):
     """Counts the bytes of a head as they come; httptools itself takes any number.
 
+    A head over the limit is answered at once, or in its turn, and read on within bounds for its framing alone, so
+    that the next request can be told from its body; where that cannot be known the connection ends. So it does where
+    the rest of any refused request takes too long or is too much.
+
     While requests wait behind one that is served, uvicorn does not read, and so does not hear the client leave; and
     when it does, it tells the last of them only. Here as much as a head may hold is read on, and the first is told.
     """
 
-    _size = 0
-    _behind = 0
+    _size = 0  # bytes that came while this head was read
+    _fields = 0  # bytes of this head that were parsed
+    _discarded = 0
+    _behind = 0  # bytes of the requests that wait for their turn
+    _held = b""
     _served: RequestResponseCycle | None = None
     _timer: asyncio.TimerHandle | None = None
     _in_head = True
+    _is_over = False  # this head is over the limit
+    _is_answered = False  # and was answered
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
@@ -44,44 +66,126 @@ class Bounded(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
         if self._in_head:
             self._size += len(data)
             if self._timer is None:
                 self._await_head()
-        super().data_received(data)
-        if self._in_head and self._size > HEAD_LIMIT:
-            self._refuse(b"431 Request Header Fields Too Large")
-        elif not (self._in_head or self._timer or self.transport.is_closing()) and self.cycle.response_complete:
+        elif self.cycle.response_complete:
+            self._discarded += len(data)
+        super().data_received(self._hold(data) if self._is_over and self._in_head else data)
+        self._check_sizes()
+        if not (self._in_head or self._timer or self.transport.is_closing()) and self.cycle.response_complete:
             self._await_head()  # the rest of a body that was refused
-        self._behind = self._behind + len(data) if self.pipeline else 0
+        if not self.pipeline:
+            self._behind = 0
         if self._behind > HEAD_LIMIT:
             self.transport.close()
         elif self.pipeline:
             self.flow.resume_reading()
 
+    def _hold(self, data: bytes) -> bytes:
+        """Collect the pieces of a refused line, which nothing can follow before its line feed."""
+        self._held += data
+        if b"\n" not in data and len(self._held) < _PIECE:
+            return b""
+        data, self._held = self._held, b""
+        return data
+
+    def _check_sizes(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self._in_head and max(self._size, self._fields) > HEAD_LIMIT:
+            self._is_over = True
+            if not self._is_answered and not self._is_serving():
+                self._is_answered = True
+                self.transport.write(_TOO_LARGE)
+            if self._size > HEAD_DISCARD:
+                self.transport.close()
+        elif self._discarded > BODY_DISCARD:
+            self.transport.close()
+
+    def _is_serving(self) -> bool:
+        """Tell whether an answer is due before that to the head which is read now."""
+        return bool(self.pipeline) or (self.cycle is not None and not self.cycle.response_complete)  # pyright: ignore[reportUnnecessaryComparison]  # None before the first request
+
+    def on_url(self, url: bytes) -> None:
+        self._fields += len(url)
+        if not self._is_over:
+            super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields += len(name) + len(value) + 4
+        if not self._is_over:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
+        if self.transport.is_closing():
+            raise ConnectionAbortedError("nothing is served behind what ended the connection")
         self._in_head = False
         self._stop_waiting()
+        if not self._is_over and self._fields <= HEAD_LIMIT:
+            self._begin()
+            self._behind += self._fields if self.pipeline else 0
+        else:
+            self._begin_refused()
+
+    def _begin(self) -> None:
         super().on_headers_complete()
+        parser = self.parser
+        if (
+            parser is not None and parser.should_upgrade()
+        ):  # the parser takes the body for the other protocol, and leaves its end open
+            self.cycle.keep_alive = False
+
+    def _begin_refused(self) -> None:
+        self.url = b"/"  # what is known of it serves nobody
+        app = self.app
+        self.app = _say_nothing if self._is_answered else _refuse_head  # pyright: ignore[reportAttributeAccessIssue]  # both are applications
+        try:
+            self._begin()
+        finally:
+            self.app = app
+        if self._is_answered:
+            self.cycle.response_started = self.cycle.response_complete = True
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        self._behind += len(body) if self.pipeline else 0
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        self._in_head, self._size = True, 0
         self._stop_waiting()
+        if self._is_answered:
+            if not self.cycle.keep_alive:
+                self.transport.close()
+            else:
+                self._await_head()  # uvicorn's own clock begins with an answer of its own
+        self._in_head, self._is_over, self._is_answered = True, False, False
+        self._size = self._fields = self._discarded = 0
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what cannot be parsed, unless this request was answered already: then the connection ends."""
+        if not self._is_answered and not self.transport.is_closing():
+            super().send_400_response(msg)
+        self.transport.close()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._served = cycle
         super()._start_asgi_task(cycle, app)
 
     def _await_head(self) -> None:
-        self._timer = self.loop.call_later(HEAD_SECONDS, self._refuse, b"408 Request Timeout")
+        self._timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
 
     def _stop_waiting(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _refuse(self, status: bytes) -> None:
+    def _give_up(self) -> None:
+        """A head, or the rest of a refused request, was not whole in time."""
         if not self.transport.is_closing():
-            self.transport.write(_REFUSAL % status)
+            if self._in_head and not self._is_answered and not self._is_serving():
+                self.transport.write(_TIMEOUT)
             self.transport.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeVar, overload
 
@@ -23,11 +24,12 @@ class Context:
     when the answer comes. Each question has a key of its own within the call.
     """
 
-    __slots__ = ("_exchange", "_roots")
+    __slots__ = ("_asking", "_exchange", "_roots")
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._roots: list[Root] | None = None
+        self._asking: asyncio.Lock | None = None
 
     @property
     def request_id(self) -> RequestId:
@@ -74,9 +76,14 @@ class Context:
         return await self._exchange.ask(questions.ask_sample(key, messages, sampling or Sampling()))
 
     async def roots(self) -> list[Root]:
-        """Ask for the directories and files that the client works on; asked once in a call."""
-        if self._roots is None:
-            self._roots = await self._exchange.ask(questions.ask_roots("roots"))
+        """Ask for the directories and files that the client works on; asked once in a call.
+
+        Of a server that was made with `follow_roots`, a session's client is asked when they change instead.
+        """
+        self._asking = self._asking or asyncio.Lock()
+        async with self._asking:  # two who ask at once share one question
+            if self._roots is None:
+                self._roots = await self._exchange.find_roots(questions.ask_roots("roots"))
         return self._roots
 
     async def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:

@@ -283,9 +283,13 @@ def _note(peer: Peer, notification: Notification) -> None:
         if exchange is not None:
             exchange.stop(Ending.CANCELLED)
     elif notification.method == "notifications/initialized":
+        was_ready = peer.session.is_ready
         peer.session.confirm()
-        if peer.session.is_ready:
+        if peer.session.is_ready and not was_ready:
             peer.server.subscriptions.join(peer)
+            peer.follow_roots()
+    elif notification.method == "notifications/roots/list_changed":
+        peer.follow_roots()
 
 
 def _give_up(peer: Peer, error: ProtocolError) -> None:

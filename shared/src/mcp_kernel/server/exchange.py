@@ -36,7 +36,7 @@ from mcp_kernel.server.results import ToolResult, error_result
 if TYPE_CHECKING:
     from mcp_kernel.protocol.capabilities import Caller
     from mcp_kernel.server.peer import Peer
-    from mcp_kernel.server.questions import Question
+    from mcp_kernel.server.questions import Question, Root
 
 T = TypeVar("T")
 
@@ -192,19 +192,27 @@ class Exchange(ABC):
         Raises `Unsupported` when the client did not declare the capability, `Declined` when the user said no,
         `ToolError` when no answer could be had. A key can be asked once in a call.
         """
-        if self.request.method not in ASKING:
-            raise RuntimeError(f"{self.request.method} cannot ask the client anything")
-        if self.ending is not None or self.done:
-            raise asyncio.CancelledError  # a handler that swallowed its end, or left a task behind
+        self._check(question)
         if self.asked is None:
             self.asked = {}
         if question.key in self.asked:
             raise RuntimeError(f"The question {question.key!r} was asked twice; give each its own key")
+        self.asked[question.key] = self.peer.loop.create_future()
+        return await self._ask(question)
+
+    def _check(self, question: Question[T]) -> None:
+        """Refuse what cannot be asked: raises as `ask`."""
+        if self.request.method not in ASKING:
+            raise RuntimeError(f"{self.request.method} cannot ask the client anything")
+        if self.ending is not None or self.done:
+            raise asyncio.CancelledError  # a handler that swallowed its end, or left a task behind
         form = question.params.get("requestedSchema")
         if not self.caller.supports(question.required) or not self.caller.can_show(form):
             raise Unsupported(question.required)
-        self.asked[question.key] = self.peer.loop.create_future()
-        return await self._ask(question)
+
+    async def find_roots(self, question: Question[list[Root]]) -> list[Root]:
+        """Return the client's roots, asked for or as the session knows them; raises as `ask`."""
+        return await self.ask(question)
 
     @abstractmethod
     async def _ask(self, question: Question[T]) -> T: ...

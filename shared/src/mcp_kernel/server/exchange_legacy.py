@@ -26,7 +26,7 @@ from mcp_kernel.protocol.jsonrpc import (
     to_bytes,
 )
 from mcp_kernel.server.exchange import Ending, Exchange
-from mcp_kernel.server.questions import Question
+from mcp_kernel.server.questions import Question, Root
 from mcp_kernel.server.results import ToolResult, error_result
 
 T = TypeVar("T")
@@ -76,6 +76,30 @@ class LegacyExchange(Exchange):
     @property
     def log_level(self) -> str | None:
         return self.peer.session.log_level
+
+    async def find_roots(self, question: Question[list[Root]]) -> list[Root]:
+        followed = self.peer.roots
+        if followed is None:
+            return await self._ask_again(question)
+        self._check(question)
+        self.pause()
+        try:
+            known = await followed.wait()
+        finally:
+            self.go_on()
+        if known is None:
+            version = followed.version
+            known = await self._ask_again(question)
+            followed.learn(known, version)
+        return list(known)
+
+    async def _ask_again(self, question: Question[T]) -> T:
+        """Ask a question whose key is free again if it fails."""
+        try:
+            return await self.ask(question)
+        except (ToolError, asyncio.CancelledError):
+            (self.asked or {}).pop(question.key, None)
+            raise
 
     async def _ask(self, question: Question[T]) -> T:
         self.pause()

@@ -6,10 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from mcp_kernel.protocol.calls import Calls
+from mcp_kernel.protocol.capabilities import ROOTS
 from mcp_kernel.protocol.jsonrpc import Failure, Message, RequestId, Response
 from mcp_kernel.protocol.legacy import Session
 from mcp_kernel.server import dispatch
 from mcp_kernel.server.exchange import Ending, Exchange
+from mcp_kernel.server.roots import FollowedRoots
 
 if TYPE_CHECKING:
     from mcp_kernel.server.server import Server
@@ -64,10 +66,12 @@ class Peer:
         "_held",
         "calls",
         "exchanges",
+        "is_heard",
         "listening",
         "loop",
         "outlet",
         "principal",
+        "roots",
         "server",
         "session",
         "steps",
@@ -82,6 +86,8 @@ class Peer:
         self.calls: Calls[asyncio.Future[Response | Failure]] = Calls()
         self.exchanges: dict[RequestId, Exchange] = {}
         self.listening = 0  # how many of the exchanges are listen streams, which stay in flight
+        self.is_heard = True  # whether the client hears what belongs to no request
+        self.roots: FollowedRoots | None = None  # None: asked for in each call
         self._closed: asyncio.Future[None] | None = None
         self._held: dict[bytes, None] = {}
 
@@ -101,6 +107,19 @@ class Peer:
         """Send an answer, if there is one: the sink of a transport that has one channel."""
         if data is not None:
             self.outlet.send(data, None)
+
+    def follow_roots(self) -> None:
+        """The client's roots may be others now: ask for them, if the server wants to know and the client can tell."""
+        session = self.session
+        if self.server.follow_roots and session.is_ready and session.caller.supports(ROOTS):
+            self.roots = self.roots or FollowedRoots(self)
+            self.roots.change()
+
+    def hear(self, is_heard: bool) -> None:
+        """The transport says whether the client hears what belongs to no request, where it may not."""
+        self.is_heard = is_heard
+        if self.roots is not None:
+            self.roots.ask()
 
     async def wait_closed(self) -> None:
         """Wait until the server ends the connection."""

@@ -54,6 +54,8 @@ class Server:
             own; None for no limit but `task_ttl`. Waiting for a person does not count.
         task_ttl: Seconds, counted from its creation, after which a task is forgotten, finished or not.
         max_tasks: How many tasks are kept; the oldest finished one makes room for another.
+        follow_roots: Ask a client with a session for its roots at its beginning and when they change, and answer
+            `Context.roots` from that; without it, and wherever there is no session, each call asks.
     """
 
     def __init__(  # the options of a public constructor, all by name
@@ -73,6 +75,7 @@ class Server:
         task_timeout: float | None = 1800.0,
         task_ttl: float = 3600.0,
         max_tasks: int = 1000,
+        follow_roots: bool = False,
     ) -> None:
         optional = {"title": title, "websiteUrl": website_url}
         self.info: JsonObject = {"name": name, "version": version}
@@ -84,6 +87,7 @@ class Server:
         self.max_output_bytes = max_output_bytes
         self.state_key = state_key or os.fsencode(os.environ.get("MCP_STATE_KEY", "")) or os.urandom(32)
         self.task_timeout = task_timeout
+        self.follow_roots = follow_roots
         self.subscriptions = Subscriptions()
         self.tasks = TaskStore(self.subscriptions.task_changed, ttl=task_ttl, most=max_tasks)
         self.tools: Registry[Tool] = Registry("tools", lambda: self.list_changed("tools"), page_size)

@@ -31,10 +31,13 @@ class _Reserve(Coroutine[object, None, None]):
         self.context = copy_context()
         self._pristine = self.context.copy()
         self.task = asyncio.Task(self, loop=loop, context=self.context)
+        # It goes with a server that nobody keeps; it holds no work, so nothing is lost that anybody must be told of.
+        self.task._log_destroy_pending = False  # pyright: ignore[reportAttributeAccessIssue]  # as asyncio's own do it
 
     def take_over(self, work: Work, waiting: object) -> asyncio.Task[None]:
         """Go on with a coroutine that waits for what its first step yielded."""
         self._work, self._waiting = work, waiting
+        self.task._log_destroy_pending = True  # pyright: ignore[reportAttributeAccessIssue]  # now it would be
         if not self._gate.done():
             self._gate.set_result(None)
         return self.task

@@ -169,7 +169,9 @@ class HttpApp:
             # Not closed: a client that still writes would be reset, and lose the answer.
             await incoming.refuse(413, f"The body is larger than {limit} bytes")
         except TooSlow:
-            await incoming.refuse(408, "The body did not arrive in time", ((b"connection", b"close"),))
+            # Not closed either: what comes of the body is passed over, and the next request is served.
+            last = ((b"connection", b"close"),) if self._closing else ()
+            await incoming.refuse(408, "The body did not arrive in time", last)
         except Gone:
             await incoming.leave()
         finally:

@@ -41,6 +41,7 @@ class HttpSession:
     def __init__(self, server: Server, principal: str | None) -> None:
         self.identifier = hexlify(urandom(16)).decode()
         self.peer = Peer(server, self, principal=principal)
+        self.peer.is_heard = False  # before the stream of GET is there
         self._streams: StreamStore | None = None
         self.last_used = 0.0
 
@@ -90,6 +91,10 @@ class HttpSession:
         """Send the notices that were held, now that there may be room."""
         if not self.congested:
             self.peer.release()
+
+    def note_reader(self) -> None:
+        """A client began or ceased to read one of the streams."""
+        self.peer.hear(self.streams.standalone.is_read)
 
     async def close(self, grace: float = 0.0) -> None:
         """End the session."""
@@ -180,6 +185,7 @@ class SessionEndpoint:
     async def _deliver(self, session: HttpSession, stream: Stream, after: int, incoming: Incoming) -> None:
         """Write a stream's events behind a position to the client, until the stream or the client ends."""
         ticket = stream.attach()
+        session.note_reader()
         gone = asyncio.ensure_future(incoming.wait_gone())
         gone.add_done_callback(lambda _: stream.wake())
         try:
@@ -209,6 +215,7 @@ class SessionEndpoint:
                 await incoming.write(b"", last=True)
         finally:
             stream.detach(ticket)
+            session.note_reader()
             gone.cancel()
             session.relieve()
             self._touch(session)
@@ -299,6 +306,8 @@ class SessionEndpoint:
                 self._touch(session)
             else:
                 self._forget(session)
+        if not self._sessions:
+            self._sessions.clear()  # the table of a dict that was emptied one by one stays as large as it was
         self._sweep_later()
 
     async def close(self, grace: float) -> None:
