@@ -175,14 +175,14 @@ def test_the_folder_of_a_file_is_known_by_where_it_lies(tmp_path: Path, name: st
 
 def test_a_repr_shows_no_value_that_may_be_secret(tmp_path: Path) -> None:
     url = f"https://user:{SECRET}@${{SET}}.host/{SECRET}?key={SECRET}"
-    hidden = {"env": {"TOKEN": SECRET}, "args": ["--key", SECRET], "command": "run-${SET}"}
+    hidden = {"env": {"TOKEN": "${env:SHORT}"}, "args": ["--key", SECRET], "command": "run-${SET}"}
     path = write(tmp_path, servers(a=hidden, b={"url": url, "headers": {"X-Key": SECRET}}))
-    found = read_configuration(path, environment={"SET": f"{SECRET}-more"})
+    found = read_configuration(path, environment={"SET": f"{SECRET}-more", "SHORT": SECRET})
     assert repr(found) == (
         "{'a': ServerEntry('a', transport='stdio', command='run-***', args=2, env=['TOKEN']), "
         "'b': ServerEntry('b', transport='http', url='https://***.host', headers=['X-Key'])}"
     )
-    assert found["a"].redact(f"failed with {SECRET}-more!") == "failed with ***!"
+    assert found["a"].redact(f"failed with {SECRET}-more, {SECRET}") == "failed with ***, ***"
 
 
 def test_repr_of_a_password_that_was_asked_for_is_hidden(tmp_path: Path) -> None:
@@ -195,6 +195,7 @@ def test_repr_of_a_password_that_was_asked_for_is_hidden(tmp_path: Path) -> None
     entry = loaded.entry("notes")
     assert SECRET in entry.args
     assert SECRET not in repr(entry)
+    assert entry.redact(f"{SECRET} is wrong") == "*** is wrong"
     assert SECRET not in repr(vars(loaded))  # nor in what a traceback with values would show
 
 

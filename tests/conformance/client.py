@@ -9,12 +9,29 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-from mcp_kernel.client.client import Client
-from mcp_kernel.client.target import Reach
+import httpx
+
+from mcp_kernel.auth import (
+    AuthorizationCode,
+    ClientCredentials,
+    EnterpriseManaged,
+    Grant,
+    IdentityProvider,
+    JwtBearer,
+    MemoryStore,
+    OAuth,
+    Registration,
+    SigningKey,
+    Target,
+)
+from mcp_kernel.client import Client, Reach
 
 SCENARIO = os.environ.get("MCP_CONFORMANCE_SCENARIO", "")
+METADATA_URL = "https://conformance-test.local/client-metadata.json"  # the one that the suite knows
+REDIRECT_URI = "http://localhost:3000/callback"
 CONTEXT: dict[str, Any] = json.loads(os.environ.get("MCP_CONFORMANCE_CONTEXT") or "{}")
 
 
@@ -49,8 +66,49 @@ async def read_everything(client: Client) -> None:
 
 
 def reach(url: str) -> Reach:
-    """How the scenario wants to be reached."""
-    return Reach()
+    """How the scenario wants to be reached: those about authorisation with it, all others without."""
+    if not SCENARIO.startswith("auth/"):
+        return Reach()
+    return Reach(auth=OAuth(url, choose_grant(), store=MemoryStore()))
+
+
+async def authorize(url: str) -> str:
+    """Open the authorisation page, as a user would who says yes to everything."""
+    async with httpx.AsyncClient() as browser:
+        return (await browser.get(url)).headers["location"]
+
+
+def choose_grant() -> Grant:
+    """The grant that a scenario is about; a user's consent where it is about something else."""
+    registration = Registration(CONTEXT.get("client_id", ""), CONTEXT.get("client_secret", ""))
+    if SCENARIO == "auth/client-credentials-jwt":
+        key = SigningKey(CONTEXT["private_key_pem"], CONTEXT.get("signing_algorithm", "ES256"))
+        return ClientCredentials(Registration(CONTEXT["client_id"], signing_key=key))
+    if SCENARIO == "auth/client-credentials-basic":
+        return ClientCredentials(registration)
+    if SCENARIO == "auth/wif-jwt-bearer":
+        return JwtBearer(Registration(CONTEXT["client_id"]), _giver(CONTEXT["valid_jwt"]))
+    if SCENARIO == "auth/enterprise-managed-authorization":
+        there = Registration(CONTEXT["idp_client_id"], issuer=CONTEXT["idp_issuer"])
+        identity = _identity(CONTEXT["idp_id_token"])
+        return EnterpriseManaged(registration, IdentityProvider(CONTEXT["idp_token_endpoint"], there, identity))
+    if SCENARIO == "auth/pre-registration":
+        return AuthorizationCode(authorize, REDIRECT_URI, registration=registration)
+    return AuthorizationCode(authorize, REDIRECT_URI, client_metadata_url=METADATA_URL)
+
+
+def _giver(assertion: str) -> Callable[[Target], Awaitable[str]]:
+    async def give(target: Target) -> str:
+        return assertion
+
+    return give
+
+
+def _identity(token: str) -> Callable[[], Awaitable[str]]:
+    async def give() -> str:
+        return token
+
+    return give
 
 
 if __name__ == "__main__":

@@ -25,19 +25,21 @@ class Missing(Exception):
     """The suite cannot be run on this machine; the text says why."""
 
 
-def fetch(fallback: Path) -> Path:
+def fetch(fallback: Path, locked: Path = HERE) -> Path:
     """Return the folder with the suite and all that it needs, as the lock file has it; raises `Missing`.
+
+    `locked` is another folder with a lock file, for other packages.
 
     It is named after the lock file and kept in the user's cache for the next run; where that cannot be written, in the
     folder given.
     """
-    digest = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in LOCKED)).hexdigest()[:16]
+    digest = hashlib.sha256(b"".join((locked / name).read_bytes() for name in LOCKED)).hexdigest()[:16]
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mcp-conformance"
     cache = home if _is_writable(home) else fallback
     ready = cache / digest
     if not ready.is_dir():
         with tempfile.TemporaryDirectory(dir=cache) as folder:
-            _install(Path(folder))
+            _install(Path(folder), locked)
             _move(Path(folder) / "suite", ready)
     return ready
 
@@ -50,13 +52,13 @@ def _is_writable(folder: Path) -> bool:
     return os.access(folder, os.W_OK)
 
 
-def _install(folder: Path) -> None:
+def _install(folder: Path, locked: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
         raise Missing("npm is not on the PATH")
     (folder / "suite").mkdir()
     for name in LOCKED:
-        shutil.copy(HERE / name, folder / "suite")
+        shutil.copy(locked / name, folder / "suite")
     command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
     try:
         subprocess.run(command, cwd=folder / "suite", capture_output=True, text=True, timeout=DOWNLOAD, check=True)

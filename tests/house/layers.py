@@ -28,8 +28,9 @@ LAYERS: Final = {
     "connections": 3,
     "serving": 4,
     "cli": 5,
+    "console": 6,  # the command `mcp-kernel`
     "": 6,  # the public face, `mcp_kernel/__init__.py`
-    "__main__": 6,
+    "__main__": 7,
 }
 
 IMPURE: Final = frozenset(
@@ -38,7 +39,7 @@ IMPURE: Final = frozenset(
 
 HOMES: Final = {
     "pydantic": {"server.schema"},
-    "httpx": {"client.http", "auth.oauth", "auth.jwt"},
+    "httpx": {"client.http", "auth.oauth", "auth.web", "auth.jwt"},
     "uvicorn": {"serving", "connections"},
 }
 """The only modules of the kernel that name these."""

@@ -38,7 +38,8 @@ class _Reading:
             if not isinstance(event, h11.Event) or isinstance(event, h11.ConnectionClosed):
                 return
             self._read(sender, event)
-            if isinstance(event, h11.EndOfMessage) and sender == "server":
+            # Who refuses a request by its head answers before the body is there.
+            if all(each.states == {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE} for each in self._sides.values()):
                 for each in self._sides.values():
                     each.start_next_cycle()
 

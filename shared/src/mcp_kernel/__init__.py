@@ -28,13 +28,16 @@ from mcp_kernel.server.content import (
 from mcp_kernel.server.context import Context
 from mcp_kernel.server.questions import Root, Sampled, Sampling
 from mcp_kernel.server.server import Server
+from mcp_kernel.server.untrusted import Untrusted
 
 if TYPE_CHECKING:
     from mcp_kernel.client.client import Client
+    from mcp_kernel.client.group import ClientGroup
 
 __all__ = [
     "Audio",
     "Client",
+    "ClientGroup",
     "Column",
     "Context",
     "Declined",
@@ -50,6 +53,7 @@ __all__ = [
     "Table",
     "ToolError",
     "Unsupported",
+    "Untrusted",
     "run",
 ]
 
@@ -60,4 +64,8 @@ def __getattr__(name: str) -> object:
         from mcp_kernel.client.client import Client
 
         return Client
+    if name == "ClientGroup":
+        from mcp_kernel.client.group import ClientGroup
+
+        return ClientGroup
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

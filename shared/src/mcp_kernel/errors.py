@@ -77,6 +77,17 @@ class Unsupported(Exception):
         super().__init__(f"The client does not support {self.capability}, which this request needs.")
 
 
+class AuthorizationError(Exception):
+    """A client got no token, or no use out of one: the text says why and what to do next, and holds no secret.
+
+    `code` is the error code of OAuth, where the authorisation server sent one (RFC 6749, section 5.2).
+    """
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
 def _dotted(capability: dict[str, object]) -> str:
     name, inner = next(iter(capability.items()))
     return f"{name}.{_dotted(cast('dict[str, object]', inner))}" if inner else name

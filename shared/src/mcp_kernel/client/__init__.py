@@ -12,13 +12,16 @@ from mcp_kernel.client.failures import (
     ConnectionLost,
     HttpRefused,
     InvalidAnswer,
+    NotAuthorized,
     NotConnected,
     ServerRefused,
     SessionOver,
     TimedOut,
     TooManyRounds,
 )
+from mcp_kernel.client.group import ClientGroup, Route, UnknownTool
 from mcp_kernel.client.handle import TaskCancelled, TaskHandle
+from mcp_kernel.client.options import Options
 from mcp_kernel.client.resilience import Resilience
 from mcp_kernel.client.results import Completion, Contents, InputRequired, PromptResult, ToolResult
 from mcp_kernel.client.target import Reach
@@ -28,6 +31,7 @@ __all__ = [
     "CircuitOpen",
     "Client",
     "ClientError",
+    "ClientGroup",
     "Completion",
     "ConnectionLost",
     "Contents",
@@ -35,7 +39,9 @@ __all__ = [
     "HttpRefused",
     "InputRequired",
     "InvalidAnswer",
+    "NotAuthorized",
     "NotConnected",
+    "Options",
     "Page",
     "Prompt",
     "PromptResult",
@@ -44,6 +50,7 @@ __all__ = [
     "Resource",
     "ResourceTemplate",
     "ResponseCache",
+    "Route",
     "ServerDescription",
     "ServerRefused",
     "SessionOver",
@@ -53,4 +60,5 @@ __all__ = [
     "TooManyRounds",
     "Tool",
     "ToolResult",
+    "UnknownTool",
 ]

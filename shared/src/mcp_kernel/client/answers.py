@@ -90,14 +90,41 @@ class Answers:
             reply = await _settle(self.open_page(Page(message, str(params.get("url", "")))))
             return {"action": reply} if isinstance(reply, str) else {"action": _DECLINE if reply is None else _ACCEPT}
         schema = params.get("requestedSchema")
-        if self.elicit is None or not isinstance(schema, dict):
-            raise ProtocolError(INVALID_PARAMS, "This client shows no forms" if self.elicit is None else "No form")
+        if self.elicit is None:
+            raise ProtocolError(INVALID_PARAMS, "This client shows no forms")
+        if not _is_form(schema):
+            raise ProtocolError(INVALID_PARAMS, "A form is an object of flat primitives")
         form = cast("JsonObject", schema)
         return _fill(await _settle(self.elicit(Elicitation(message, form))), form)
 
 
 _ACCEPT: Final = "accept"
 _DECLINE: Final = "decline"
+
+
+def _is_form(schema: object) -> bool:
+    if not isinstance(schema, dict):
+        return False
+    form = cast("JsonObject", schema)
+    fields, required = form.get("properties", {}), form.get("required", [])
+    if not isinstance(fields, dict) or not isinstance(required, list):
+        return False
+    names = all(isinstance(name, str) for name in cast("list[object]", required))
+    return names and all(_is_field(field) for field in cast("JsonObject", fields).values())
+
+
+def _is_field(given: object) -> bool:
+    """Only as far as it must hold to be looked at; a type that is unknown here is the host's to show or not."""
+    if not isinstance(given, dict):
+        return False
+    field = cast("JsonObject", given)
+    choices = [field.get(name, []) for name in ("enum", "oneOf", "anyOf")]
+    if not isinstance(field.get("type", ""), str) or not all(isinstance(each, list) for each in choices):
+        return False
+    _, *constants = cast("list[list[object]]", choices)
+    if not all(isinstance(each, dict) for those in constants for each in those):
+        return False
+    return "items" not in field or _is_field(field["items"])
 
 
 def _fill(reply: Reply, form: JsonObject) -> JsonObject:

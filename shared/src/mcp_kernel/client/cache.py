@@ -68,7 +68,10 @@ class ResponseCache:
         """
         return Shelf(self, server, principal)
 
-    def __len__(self) -> int:
+    @property
+    def entries(self) -> int:
+        """How many answers are kept, stale ones that nobody looked for included."""
+        # Not as its length: an empty cache must not count as none, as in `cache or ResponseCache()`.
         return len(self._entries)
 
     def find(self, key: Key) -> JsonObject | None:
@@ -138,6 +141,12 @@ class Shelf:
 
         self._cache.forget(self._server, READ, concerns)
 
+    def forget_all(self) -> None:
+        """Drop all lists and all that was read: changes may have gone unheard."""
+        for kind in LISTS:
+            self.forget(kind)
+        self._cache.forget(self._server, READ, lambda _: True)
+
 
 class Place:
     """Where the answer to one request is kept; `result` is that answer, or None if it must be asked for."""
@@ -172,6 +181,6 @@ class Place:
         if self._cache.change(*self._topic) != self._change:
             return
         kept, other = (self._shared, self._own) if result.get("cacheScope") == "public" else (self._own, self._shared)
-        seconds = min(life / 1000, MOST_SECONDS)
+        seconds = min(life, MOST_SECONDS * 1000) / 1000
         self._cache.drop(other)  # a server may change its mind about who may see it
         self._cache.keep(kept, Entry(json.dumps(result).encode(), self._cache.clock() + seconds, self._uri))

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import metadata
+from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Self, TypeVar, Unpack, cast
 
 from mcp_kernel.client.answers import Answers, Elicit, OpenPage, Roots, Sample
 from mcp_kernel.client.cache import ResponseCache
 from mcp_kernel.client.catalog import Prompt, Resource, ResourceTemplate, Tool
 from mcp_kernel.client.connection import Call, Connection
-from mcp_kernel.client.conversation import Interest, Profile, ProgressCallback, ServerDescription
+from mcp_kernel.client.conversation import CallBack, Interest, Profile, ProgressCallback, ServerDescription
 from mcp_kernel.client.failures import NotConnected, ServerRefused
 from mcp_kernel.client.handle import TaskHandle
 from mcp_kernel.client.notices import Board, Kind, ListChangedCallback, LogCallback, Notices, UpdatedCallback
 from mcp_kernel.client.opening import Terms
+from mcp_kernel.client.options import Options, point_at
 from mcp_kernel.client.paging import read_pages
 from mcp_kernel.client.resilience import Resilience
 from mcp_kernel.client.results import Completion, Contents, InputRequired, PromptResult, ToolResult
@@ -29,6 +31,8 @@ from mcp_kernel.protocol.jsonrpc import JsonObject
 
 if TYPE_CHECKING:
     from mcp_kernel.client.memory import Host
+    from mcp_kernel.client.placeholders import Ask
+    from mcp_kernel.client.validation import OutputCheck
 
 T = TypeVar("T")
 
@@ -92,17 +96,28 @@ class Client:
         profile = Profile(dict(info or _own_info()), declared, answers, log_level if on_log is not None else None)
         self._answers = answers
         notices = Notices(log=on_log, list_changed=on_list_changed, updated=on_updated)
-        self._board = Board(notices, self._call_back, self._forget_list, self._forget_resource)
+        self._board = Board(notices, self._forget_list, self._forget_resource)
         name, opener = find_way(target, reach or Reach())
         terms = Terms(profile, self._board.take, revision, pinned=revision is not None, timeout=timeout)
         self._interest = Interest(lists=on_list_changed is not None)
         self._connection = Connection(name, opener, terms, resilience or Resilience())
         self._connection.interest = self._interest
-        self._connection.on_reopened(self._board.tell_all)
-        self._shelf = (cache or ResponseCache()).shelf(_identify(target), principal)
+        self._connection.on_reopened(self._reopen)
+        self._shelf = (ResponseCache() if cache is None else cache).shelf(_identify(target), principal)
         self._timeout = timeout
         self._validate = validate
         self._tools: dict[str, Tool] | None = None
+        self._checks: dict[str, OutputCheck] = {}
+
+    @classmethod
+    def from_config(
+        cls, path: str | PathLike[str], name: str, *, ask: Ask | None = None, **options: Unpack[Options]
+    ) -> Self:
+        """A client of a server in a host's file; `ask` gives the inputs it needs. Raises `InvalidConfiguration`."""
+        from mcp_kernel.client.configuration import load_configuration
+
+        target, merged = point_at(load_configuration(path, ask=ask).entry(name), options)
+        return cls(target, **merged)
 
     # --- the connection ---
 
@@ -162,6 +177,7 @@ class Client:
         """All tools; they are remembered, so that calls know the hints and the schemas of what they call."""
         tools = [tool async for tool in self.tools()]
         self._tools = {tool.name: tool for tool in tools}
+        self._checks.clear()
         return tools
 
     async def list_resources(self) -> list[Resource]:
@@ -324,15 +340,17 @@ class Client:
     def _check(self, name: str, result: ToolResult) -> ToolResult:
         tool = (self._tools or {}).get(name)
         if self._validate and tool is not None and tool.output_schema is not None and not result.is_error:
-            from mcp_kernel.client.validation import check_output
+            from mcp_kernel.client.validation import OutputCheck
 
-            check_output(tool.output_schema, result.structured)
+            if name not in self._checks:
+                self._checks[name] = OutputCheck(tool.output_schema)
+            self._checks[name].check(result.structured)
         return result
 
-    def _call_back(self, callback: Callable[..., object], *given: object) -> None:
-        conversation = self._connection.conversation
-        if conversation is not None:
-            conversation.call_back(callback, *given)
+    def _reopen(self, call_back: CallBack) -> None:
+        """After a gap nothing that was kept is sure any more."""
+        self._shelf.forget_all()
+        self._board.tell_all(call_back)
 
     def _forget_list(self, kind: Kind) -> None:
         self._shelf.forget(kind)

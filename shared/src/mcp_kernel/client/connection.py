@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from mcp_kernel.client.conversation import Conversation, Interest, ProgressCallback
+from mcp_kernel.client.conversation import CallBack, Conversation, Interest, ProgressCallback
 from mcp_kernel.client.failures import (
     CannotStart,
     ConnectionLost,
     HttpRefused,
+    InvalidAnswer,
     NotConnected,
     ServerRefused,
     SessionOver,
+    TimedOut,
 )
 from mcp_kernel.client.opening import Terms
 from mcp_kernel.client.resilience import Attempts, Breaker, Budget, Resilience, parse_retry_after
 from mcp_kernel.client.target import Opener
 from mcp_kernel.protocol.jsonrpc import JsonObject
+
+_LOG = logging.getLogger("mcp_kernel.client")
 
 _TRANSIENT: Final = frozenset({408, 425, 429, 502, 503, 504})  # HTTP statuses that may well be others a moment later
 _UNDONE: Final = frozenset({425, 429, 503})  # those of a server that has not begun with what it was asked
@@ -50,14 +55,16 @@ class Connection:
         self._lock = asyncio.Lock()
         self._conversation: Conversation | None = None
         self.interest = Interest()
-        self._reopened: Callable[[], None] | None = None
+        self._reopened: Callable[[CallBack], None] | None = None
+        self._gap = False  # whether changes may have gone unheard since a conversation ended
+        self._closings = 0
 
     @property
     def conversation(self) -> Conversation | None:
         """The conversation, while there is one."""
         return self._conversation
 
-    def on_reopened(self, callback: Callable[[], None]) -> None:
+    def on_reopened(self, callback: Callable[[CallBack], None]) -> None:
         """Say who hears that there was a gap."""
         self._reopened = callback
 
@@ -66,19 +73,38 @@ class Connection:
         async with self._lock:
             if self._conversation is not None and self._conversation.lost is None:
                 return self._conversation
-            was_open = await self._drop()
-            conversation = await self._open(self._terms)
+            self._gap |= await self._drop()
+            conversation = await self._open_as_before()
             try:
-                if self.interest != Interest():
-                    await conversation.watch(self.interest, self._terms.timeout)
+                await self._watch_again(conversation)
             except BaseException:
                 await conversation.close()
                 raise
             self._conversation = conversation
             self._terms = replace(self._terms, revision=conversation.server.revision)
-        if was_open and self._reopened is not None:
-            self._reopened()
+            gap, self._gap = self._gap, False
+        if gap and self._reopened is not None:
+            self._reopened(conversation.call_back)
         return conversation
+
+    async def _open_as_before(self) -> Conversation:
+        """Open in the era that the server had before; where it has changed, find out anew."""
+        try:
+            return await self._open(self._terms)
+        except (ServerRefused, HttpRefused, InvalidAnswer):
+            if self._terms.pinned or self._terms.revision is None:
+                raise
+            self._terms = replace(self._terms, revision=None)
+        return await self._open(self._terms)
+
+    async def _watch_again(self, conversation: Conversation) -> None:
+        """Hear of what was of interest before; what is gone by now keeps nobody from calling."""
+        if self.interest == Interest():
+            return
+        try:
+            await conversation.watch(self.interest, self._terms.timeout)
+        except (ServerRefused, InvalidAnswer) as error:
+            _LOG.warning("%s does not tell of all that is of interest: %s", self._name, error)
 
     async def _drop(self) -> bool:
         conversation, self._conversation = self._conversation, None
@@ -90,23 +116,32 @@ class Connection:
         """Call a method, again where that is safe and helps; raises `ClientError`."""
         attempts = Attempts(self._resilience, self._budget, random.random)
         renewed = False
+        closings = self._closings
         while True:
             turn = self._breaker.admit(time.monotonic())
+            conversation: Conversation | None = None
             try:
                 conversation = await self.reach()
                 result = await conversation.request(
                     method, params, timeout=how.timeout, progress=how.progress, headers=how.headers
                 )
             except SessionOver as error:
-                if renewed or self._conversation is None:
+                if renewed or conversation is None or closings != self._closings:
                     raise
-                self._conversation.lose(error)
+                conversation.lose(error)
                 renewed = True  # nothing was done, and nothing is wrong: a session does not last for ever
-            except ServerRefused:
+            except (ServerRefused, InvalidAnswer):
                 self._breaker.succeeded(turn)
                 raise
+            except TimedOut:  # it was long enough: no second try, but a server that only hangs is left alone
+                self._breaker.failed(time.monotonic(), turn)
+                raise
             except (ConnectionLost, HttpRefused) as error:
+                if closings != self._closings:
+                    raise  # by the client itself, so that to call again would open what was closed
                 await asyncio.sleep(self._judge(error, attempts, turn, how))
+                if closings != self._closings:
+                    raise
             else:
                 self._breaker.succeeded(turn)
                 return result
@@ -129,11 +164,12 @@ class Connection:
 
     async def watch(self, interest: Interest) -> None:
         """Hear of what is of interest, from now on, over every conversation to come."""
-        self.interest = interest
         conversation = await self.reach()
         await conversation.watch(interest, self._terms.timeout)
+        self.interest = interest
 
     async def close(self) -> None:
         """End the conversation; the next call opens another."""
+        self._closings += 1
         async with self._lock:
             await self._drop()

@@ -11,23 +11,34 @@ import inspect
 import logging
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, TypeAlias, cast
+from typing import Final, TypeAlias, TypeVar, cast
 
 from mcp_kernel.client.answers import Answers
-from mcp_kernel.client.failures import ConnectionLost, InvalidAnswer, ServerRefused, TimedOut
+from mcp_kernel.client.failures import (
+    ClientError,
+    ConnectionLost,
+    InvalidAnswer,
+    ServerRefused,
+    SessionOver,
+    TimedOut,
+)
 from mcp_kernel.client.link import Link, Waiter
 from mcp_kernel.protocol.calls import Calls
 from mcp_kernel.protocol.jsonrpc import Failure, JsonObject, Message, Notification, Request, RequestId, Response
+
+T = TypeVar("T")
 
 _LOG = logging.getLogger("mcp_kernel.client")
 
 # Takes what is done, the total where it is known, and a message.
 ProgressCallback: TypeAlias = Callable[[float, float | None, str | None], object]
-# Takes the method and the params of a notification.
-Notice: TypeAlias = Callable[[str, JsonObject], None]
+# Calls a host's function with what follows it.
+CallBack: TypeAlias = Callable[..., None]
+# Takes the method and the params of a notification, and what calls the host's functions.
+Notice: TypeAlias = Callable[[str, JsonObject, CallBack], None]
 
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 REOPENED: Final = "reopened"  # the notice that there was a gap, in which changes went unheard
@@ -104,7 +115,7 @@ class Conversation(ABC):
         self._profile = profile
         self._notice = notice
         self._progress: dict[RequestId, ProgressCallback] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Future[object]] = set()
 
     # --- calling ---
 
@@ -134,13 +145,16 @@ class Conversation(ABC):
                 await self.link.deliver(request, waiter, headers)
         except TimeoutError:
             self._withdraw(request, "No answer in time")
-            raise TimedOut(f"{method} was not answered in {timeout:g} s.") from None
+            heard = f" What came instead: {self.noise[-1]}" if self.noise else ""
+            raise TimedOut(f"{method} was not answered in {timeout:g} s.{heard}") from None
         except asyncio.CancelledError:
             self._withdraw(request, "The caller does not wait any more")
             raise
         finally:
             self._progress.pop(request.id, None)
             self.calls.settle(request.id)
+            if waiter.done() and not waiter.cancelled():
+                waiter.exception()  # looked at, so that nobody complains where the link itself said what happened
         answer = waiter.result()
         if isinstance(answer, Failure):
             raise ServerRefused(answer.code, answer.message, answer.data, answer.status)
@@ -180,7 +194,7 @@ class Conversation(ABC):
     async def _send(self, message: Notification | Response | Failure) -> None:
         try:
             await self.link.send(message)
-        except ConnectionLost as error:
+        except ClientError as error:
             _LOG.debug("not sent: %s", error)
 
     # --- receiving ---
@@ -207,7 +221,7 @@ class Conversation(ABC):
         if notification.method == "notifications/progress":
             self._report(notification.params)
         else:
-            self._notice(notification.method, notification.params)
+            self._notice(notification.method, notification.params, self.call_back)
 
     def _report(self, params: JsonObject) -> None:
         token = params.get("progressToken")
@@ -237,9 +251,11 @@ class Conversation(ABC):
     def lose(self, error: ConnectionLost) -> None:
         """Hear that the connection is gone."""
         self.lost = error
-        self._fail_all(error)
+        if not isinstance(error, SessionOver):  # then each call in flight still has a stream of its own
+            self._fail_all(ConnectionLost(str(error)))
 
     def _fail_all(self, error: InvalidAnswer | ConnectionLost) -> None:
+        """Every call in flight was sent, so that nobody knows any more what became of it."""
         for waiter in self.calls.drain():
             if not waiter.done():
                 waiter.set_exception(type(error)(str(error)))
@@ -254,12 +270,12 @@ class Conversation(ABC):
             _LOG.exception("a callback of the client failed")
             return
         if inspect.isawaitable(result):
-            self.own(_finish(result))
+            self.own(result).add_done_callback(_report_failure)
 
-    def own(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+    def own(self, work: Awaitable[T]) -> asyncio.Future[T]:
         """Run something for as long as the conversation lasts."""
         task = asyncio.ensure_future(work)
-        self._tasks.add(task)
+        self._tasks.add(cast("asyncio.Future[object]", task))
         task.add_done_callback(self._tasks.discard)
         return task
 
@@ -270,11 +286,11 @@ class Conversation(ABC):
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=1)
         await self.link.close()
-        self.lose(self.lost or ConnectionLost("The client was closed."))
+        self.lost = self.lost or ConnectionLost("The client was closed.")
+        self._fail_all(ConnectionLost(str(self.lost)))
 
 
-async def _finish(work: Awaitable[object]) -> None:
-    try:
-        await work
-    except Exception:
-        _LOG.exception("a callback of the client failed")
+def _report_failure(callback: asyncio.Future[object]) -> None:
+    error = None if callback.cancelled() else callback.exception()
+    if error is not None:
+        _LOG.error("a callback of the client failed", exc_info=error)

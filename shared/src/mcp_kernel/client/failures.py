@@ -33,6 +33,14 @@ class HttpRefused(ClientError):
         self.retry_after = retry_after
 
 
+class NotAuthorized(ClientError):
+    """No token could be had for the server; `code` is the OAuth error where there was one (RFC 6749, section 5.2)."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class ConnectionLost(ClientError):
     """The connection ended before the answer: the server may have done what it was asked, or not."""
 

@@ -14,8 +14,16 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from mcp_kernel.client.failures import CannotStart, ConnectionLost, HttpRefused, InvalidAnswer, NotConnected
+from mcp_kernel.client.failures import (
+    CannotStart,
+    ConnectionLost,
+    HttpRefused,
+    InvalidAnswer,
+    NotAuthorized,
+    NotConnected,
+)
 from mcp_kernel.client.link import MESSAGE_LIMIT
+from mcp_kernel.errors import AuthorizationError
 from mcp_kernel.protocol.framing import Event, Events, EventTooLong
 from mcp_kernel.protocol.jsonrpc import Failure, decode
 
@@ -75,12 +83,11 @@ class Web:
         auth: Auth | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        scheme = urlsplit(url).scheme
-        if scheme not in ("http", "https"):
-            raise CannotStart(f"{url!r} is no http or https URL.")
+        if not is_url(url):
+            raise CannotStart(f"{url.partition('?')[0]!r} is no http or https URL.")
         self.url = url
         self._client = httpx.AsyncClient(
-            headers=dict(headers or {}),
+            headers=_encode(headers or {}),
             auth=auth,
             transport=transport,
             timeout=httpx.Timeout(None, connect=_CONNECT, pool=_CONNECT),
@@ -97,32 +104,43 @@ class Web:
         meant for this server.
         """
         target = url or self.url
+        if self._client.is_closed:
+            raise ConnectionLost("The client was closed.")
         try:
-            request = self._client.build_request(method, target, headers=dict(headers), content=data)
+            request = self._client.build_request(method, target, headers=_encode(headers), content=data)
             response = await self._client.send(request, stream=True)
             if response.status_code in (307, 308):
-                location = self._redirected(target, response)
                 await response.aclose()
+                location = self._redirected(target, response)
                 if url is None:
                     self.url = location
-                request = self._client.build_request(method, location, headers=dict(headers), content=data)
+                request = self._client.build_request(method, location, headers=_encode(headers), content=data)
                 response = await self._client.send(request, stream=True)
             try:
                 kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
                 yield Answer(response.status_code, kind, response.headers, response)
             finally:
                 await response.aclose()
+        except AuthorizationError as error:
+            raise NotAuthorized(str(error), error.code) from None
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise NotConnected(f"{_show(target)} cannot be reached: {_tell(error)}.") from None
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise CannotStart(f"The request to {_show(target)} cannot be sent: {_tell(error)}.") from None
+        except httpx.LocalProtocolError:  # whose text quotes the header, with the token that may be in it
+            raise CannotStart(
+                f"The request to {_show(target)} cannot be sent: HTTP does not allow what one of its headers holds. "
+                "Look for line ends and control characters in it."
+            ) from None
         except httpx.DecodingError as error:
             raise InvalidAnswer(f"{_show(target)} sent what cannot be decoded: {_tell(error)}.") from None
         except httpx.TransportError as error:
             raise ConnectionLost(f"The connection to {_show(target)} broke: {_tell(error)}.") from None
 
     def _redirected(self, target: str, response: httpx.Response) -> str:
-        location = urljoin(target, response.headers.get("location", ""))
+        location = join_url(target, response.headers.get("location", ""))
+        if location is None:
+            raise HttpRefused(response.status_code, f"{_show(target)} sends its clients to what is no URL.")
         if urlsplit(location)[:2] != urlsplit(target)[:2]:
             raise HttpRefused(
                 response.status_code, f"{_show(target)} sends its clients to {_show(location)}. Give that URL instead."
@@ -151,6 +169,29 @@ async def read_refusal(answer: Answer, url: str) -> Failure | HttpRefused:
     hint = _HINTS.get(answer.status, "")
     text = f"{_show(url)} answered with status {answer.status}{': ' + said if said else ''}. {hint}"
     return HttpRefused(answer.status, text.strip(), answer.headers.get("retry-after"))
+
+
+def is_url(url: str) -> bool:
+    """Tell whether it is one that can be asked at all."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and parts.hostname is not None and parts.port != 0
+    except ValueError:
+        return False
+
+
+def join_url(url: str, reference: str) -> str | None:
+    """What a server's reference leads to, seen from a URL; None where that is no URL."""
+    try:
+        joined = urljoin(url, reference.strip())
+    except ValueError:
+        return None
+    return joined if is_url(joined) else None
+
+
+def _encode(headers: Mapping[str, str]) -> dict[bytes, bytes]:
+    """Headers as they travel: an event id may hold any character (HTML Standard, "Last-Event-ID")."""
+    return {name.encode(): value.encode() for name, value in headers.items()}
 
 
 def _show(url: str) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from typing import Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from mcp_kernel.client.duplex import Duplex
 from mcp_kernel.client.failures import ClientError, ConnectionLost, HttpRefused, NotConnected
-from mcp_kernel.client.http import ACCEPT, EVENT_STREAM, Answer, Web, read_refusal
+from mcp_kernel.client.http import ACCEPT, EVENT_STREAM, Answer, Web, join_url, read_refusal
 from mcp_kernel.protocol.jsonrpc import Failure, Message, Request, encode
 
 _PATIENCE: Final = 10.0  # seconds for the server to name its endpoint
@@ -54,7 +54,9 @@ class EventPair(Duplex):
                 self._receive(event.data)
 
     def _locate(self, given: str) -> str:
-        endpoint = urljoin(self._web.url, given.strip())
+        endpoint = join_url(self._web.url, given)
+        if endpoint is None:
+            raise NotConnected("The server names an endpoint for messages that is no URL.")
         if urlsplit(endpoint)[:2] != urlsplit(self._web.url)[:2]:
             raise NotConnected(f"The server wants its messages sent to another origin, {urlsplit(endpoint).netloc}.")
         return endpoint

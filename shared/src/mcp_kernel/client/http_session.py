@@ -24,6 +24,7 @@ SESSION_HEADER: Final = "mcp-session-id"
 _RETRY: Final = 1.0  # seconds before a stream is resumed, where the server named no time
 _LONGEST_RETRY: Final = 30.0
 _FRUITLESS: Final = 5  # times in a row that a resumed stream may end without an event
+_BROKEN: Final = 500  # from this HTTP status on it is the server's trouble, which may pass
 _FAREWELL: Final = 2.0  # seconds for the server to take note of the end
 
 
@@ -94,7 +95,7 @@ class SessionHttp:
             self._headers[SESSION_HEADER] = self._session
 
     def _notice_end(self, answer: Answer) -> None:
-        if answer.status == 404 and self._session is not None:
+        if answer.status == 404 and SESSION_HEADER in self._headers:
             self._session = None
             raise SessionOver("The server does not know the session any more.")
 
@@ -103,8 +104,16 @@ class SessionHttp:
         fruitless = 0
         while stream.last is not None and fruitless < _FRUITLESS:
             await asyncio.sleep(stream.retry)
-            with contextlib.suppress(ConnectionLost):
+            try:
                 await self._get(stream, waiter)
+            except SessionOver as error:
+                self._receiver.lose(error)
+                break  # and not the error itself: it says that nothing was done, and this request was taken
+            except HttpRefused as error:
+                if error.status < _BROKEN:
+                    break
+            except ConnectionLost:
+                stream.progressed = False
             if waiter.done():
                 return
             fruitless = 0 if stream.progressed else fruitless + 1
@@ -130,8 +139,10 @@ class SessionHttp:
         while True:
             try:
                 await self._get(stream, None, settled)
-            except HttpRefused:  # the server has no such stream
-                return
+            except HttpRefused as error:
+                if error.status < _BROKEN:  # the server has no such stream
+                    return
+                stream.progressed = False
             except SessionOver as error:
                 self._receiver.lose(error)
                 return

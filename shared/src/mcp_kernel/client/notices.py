@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
-from mcp_kernel.client.conversation import REOPENED
+from mcp_kernel.client.conversation import REOPENED, CallBack
 
 if TYPE_CHECKING:
     from mcp_kernel.protocol.jsonrpc import JsonObject
@@ -36,7 +36,6 @@ class Board:
 
     Args:
         notices: The callbacks.
-        call_back: Runs one, so that what it raises harms nobody.
         forget_list: Hears of each list that changed.
         forget_resource: Hears of each resource that changed.
     """
@@ -44,41 +43,39 @@ class Board:
     def __init__(
         self,
         notices: Notices,
-        call_back: Callable[..., None],
         forget_list: Callable[[Kind], None],
         forget_resource: Callable[[str], None],
     ) -> None:
         self._notices = notices
-        self._call_back = call_back
         self._forget_list = forget_list
         self._forget_resource = forget_resource
         self.watched: frozenset[str] = frozenset()
 
-    def take(self, method: str, params: JsonObject) -> None:
-        """Take a notification."""
+    def take(self, method: str, params: JsonObject, call_back: CallBack) -> None:
+        """Take a notification; `call_back` runs a callback, so that what it raises harms nobody."""
         if method in _LISTS:
-            self._tell_list(_LISTS[method])
+            self._tell_list(_LISTS[method], call_back)
         elif method == "notifications/resources/updated":
-            self._tell_resource(str(params.get("uri", "")))
+            self._tell_resource(str(params.get("uri", "")), call_back)
         elif method == "notifications/message" and self._notices.log is not None:
             logger = cast("str | None", params.get("logger"))
-            self._call_back(self._notices.log, str(params.get("level", "info")), params.get("data"), logger)
+            call_back(self._notices.log, str(params.get("level", "info")), params.get("data"), logger)
         elif method == REOPENED:
-            self.tell_all()
+            self.tell_all(call_back)
 
-    def tell_all(self) -> None:
+    def tell_all(self, call_back: CallBack) -> None:
         """After a gap everything may have changed, and is told so."""
         for kind in _KINDS:
-            self._tell_list(kind)
+            self._tell_list(kind, call_back)
         for uri in sorted(self.watched):
-            self._tell_resource(uri)
+            self._tell_resource(uri, call_back)
 
-    def _tell_list(self, kind: Kind) -> None:
+    def _tell_list(self, kind: Kind, call_back: CallBack) -> None:
         self._forget_list(kind)
         if self._notices.list_changed is not None:
-            self._call_back(self._notices.list_changed, kind)
+            call_back(self._notices.list_changed, kind)
 
-    def _tell_resource(self, uri: str) -> None:
+    def _tell_resource(self, uri: str, call_back: CallBack) -> None:
         self._forget_resource(uri)
         if self._notices.updated is not None:
-            self._call_back(self._notices.updated, uri)
+            call_back(self._notices.updated, uri)

@@ -125,6 +125,7 @@ async def _follow(
         return _settle(stateless, verdict, answer.result)
     if verdict.next is Next.SHAKE_HANDS and not terms.pinned:
         session = Session(stateless.link, terms.profile, terms.notice, stateless.calls)
+        session.noise = stateless.noise
         stateless.link.attach(session)
         await session.shake_hands(None, terms.timeout)
         return session
@@ -135,6 +136,7 @@ async def _shake_hands_beside(probe: Probe, stateless: Stateless, terms: Terms) 
     """The server is silent, or slow to start: whichever it answers first tells which it is."""
     link = stateless.link
     session = Session(link, terms.profile, terms.notice, stateless.calls)
+    session.noise = stateless.noise
     link.attach(session)
     handshake = asyncio.ensure_future(session.shake_hands(None, terms.timeout))
     try:

@@ -27,7 +27,7 @@ class Session(Conversation):
 
     def __init__(self, link: Link, profile: Profile, notice: Notice, calls: Calls[Waiter] | None = None) -> None:
         super().__init__(link, profile, notice, calls)
-        self._answering: dict[RequestId, asyncio.Task[None]] = {}
+        self._answering: dict[RequestId, asyncio.Future[None]] = {}
         self._watched: frozenset[str] = frozenset()
 
     async def shake_hands(self, pinned: str | None, timeout: float | None) -> None:
@@ -68,15 +68,21 @@ class Session(Conversation):
         await self.request("logging/setLevel", {"level": level}, timeout=timeout)
 
     async def watch(self, interest: Interest, timeout: float | None) -> None:
+        refused: ServerRefused | None = None
         for uri in interest.uris - self._watched:
-            await self.request("resources/subscribe", {"uri": uri}, timeout=timeout)
-            self._watched |= {uri}
+            try:
+                await self.request("resources/subscribe", {"uri": uri}, timeout=timeout)
+                self._watched |= {uri}
+            except ServerRefused as error:  # the others are still of interest
+                refused = refused or error
         for uri in self._watched - interest.uris:
             self._watched -= {uri}
             try:
                 await self.request("resources/unsubscribe", {"uri": uri}, timeout=timeout)
             except ServerRefused as error:  # gone, perhaps: then there is nothing more to hear of it
                 _LOG.debug("unsubscribing from %s: %s", uri, error)
+        if refused is not None:
+            raise refused
 
     def tell_roots_changed(self) -> None:
         self.tell("notifications/roots/list_changed")

@@ -39,7 +39,7 @@ class Stateless(Conversation):
         super().__init__(link, profile, notice, calls)
         self.revision = LATEST.name
         self._level = profile.log_level
-        self._listener: asyncio.Task[None] | None = None
+        self._listener: asyncio.Future[None] | None = None
         self._unacknowledged: dict[RequestId, Callable[[], None]] = {}
 
     def describe(self, result: JsonObject) -> None:
@@ -81,18 +81,25 @@ class Stateless(Conversation):
     # --- listening ---
 
     async def watch(self, interest: Interest, timeout: float | None) -> None:
-        before, self._listener = self._listener, None
         wanted = self._filter(interest)
-        if wanted:
-            opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._listener = self.own(self._listen(wanted, opened))
-            try:
-                async with asyncio.timeout(timeout):
-                    await opened
-            except TimeoutError:
-                raise InvalidAnswer("The server did not acknowledge the subscription.") from None
+        listener = await self._begin_to_listen(wanted, timeout) if wanted else None
+        before, self._listener = self._listener, listener
         if before is not None:
             before.cancel()
+            await asyncio.wait({before})  # so that no change is told twice which the next call makes
+
+    async def _begin_to_listen(self, wanted: JsonObject, timeout: float | None) -> asyncio.Future[None]:
+        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        listener = self.own(self._listen(wanted, opened))
+        try:
+            async with asyncio.timeout(timeout):
+                await opened
+        except BaseException as error:
+            listener.cancel()
+            if isinstance(error, TimeoutError):
+                raise InvalidAnswer("The server did not acknowledge the subscription.") from None
+            raise
+        return listener
 
     def _filter(self, interest: Interest) -> JsonObject:
         """What is asked for, of that which the server says it tells."""
@@ -109,6 +116,7 @@ class Stateless(Conversation):
         pause, longest = _PAUSE
         while self.lost is None:
             identifiers: list[RequestId] = []
+            began = asyncio.get_running_loop().time()
             try:
                 await self._listen_once(wanted, opened, identifiers)
             except ClientError as error:
@@ -122,6 +130,8 @@ class Stateless(Conversation):
             if not opened.done():
                 opened.set_exception(InvalidAnswer("The server ended the subscription before it began."))
                 return
+            if asyncio.get_running_loop().time() - began > longest:
+                pause = _PAUSE[0]  # it held for a while, so that the server is not in trouble
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # spreads clients, guards nothing
             pause = min(pause * 2, longest)
 
@@ -130,7 +140,7 @@ class Stateless(Conversation):
     ) -> None:
         def acknowledge() -> None:
             if opened.done():
-                self._notice(REOPENED, wanted)
+                self._notice(REOPENED, wanted, self.call_back)
             else:
                 opened.set_result(None)
 

@@ -47,13 +47,26 @@ class Command:
         return {**inherited, **self.env}
 
 
+class _Child(asyncio.subprocess.SubprocessStreamProtocol):
+    """Its pipes as streams; `ended` tells when it ended, which its pipes outlive where another process has them too."""
+
+    def __init__(self) -> None:
+        super().__init__(limit=_CHUNK, loop=asyncio.get_running_loop())
+        self.ended = asyncio.Event()
+
+    def process_exited(self) -> None:
+        self.ended.set()
+        super().process_exited()
+
+
 class StdioLink(Duplex):
     """The process is the first of its own group, so that whatever it starts ends with it."""
 
     def __init__(self, command: Command) -> None:
         super().__init__()
         self._command = command
-        self._process: asyncio.subprocess.Process | None = None
+        self._transport: asyncio.SubprocessTransport | None = None
+        self._child: _Child
         self._stderr = bytearray()
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
@@ -66,13 +79,14 @@ class StdioLink(Duplex):
     @property
     def pid(self) -> int | None:
         """The process, while there is one."""
-        return None if self._process is None else self._process.pid
+        return None if self._transport is None else self._transport.get_pid()
 
     async def open(self) -> None:
         environment = self._command.environment()
         program = self._find(environment)
         try:
-            self._process = await asyncio.create_subprocess_exec(
+            self._transport, self._child = await asyncio.get_running_loop().subprocess_exec(
+                _Child,
                 program,
                 *self._command.words[1:],
                 stdin=asyncio.subprocess.PIPE,
@@ -84,40 +98,55 @@ class StdioLink(Duplex):
             )
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
-            raise CannotStart(f"{program} cannot be started: {reason}.") from None
-        stdout, stderr = self._process.stdout, self._process.stderr
+            where = "" if self._command.cwd is None else f" in {self._command.cwd}"
+            raise CannotStart(f"{program} cannot be started{where}: {reason}.") from None
+        stdout, stderr = self._child.stdout, self._child.stderr
         if stdout is not None and stderr is not None:  # both are pipes
-            reading = self._read(self._process, stdout)
-            self._tasks = [asyncio.create_task(reading), asyncio.create_task(self._read_stderr(stderr))]
+            errors = asyncio.create_task(self._read_stderr(stderr))
+            self._tasks = [errors, asyncio.create_task(self._read(self._transport, stdout, errors))]
 
     def _find(self, environment: Mapping[str, str]) -> str:
         if not self._command.words:
             raise CannotStart("There is no command to start.")
         word = self._command.words[0]
         path = environment.get("PATH", os.defpath)
-        is_path = len(Path(word).parts) > 1
-        found = shutil.which(word, path=path)
-        if found is None and is_path and self._command.cwd is not None:
-            found = shutil.which(str(Path(self._command.cwd, word)))
+        is_path = os.path.dirname(word) != ""  # noqa: PTH120  # to a Path "./x" is "x", which is looked for elsewhere
+        # A path is one from the directory that the server runs in, as the system takes it.
+        found = shutil.which(Path(self._command.cwd or "", word).absolute() if is_path else word, path=path)
         if found is None:
             where = "" if is_path else f" on the PATH {path}"
             raise CannotStart(f"The command {word!r} was not found{where}. Install it, or give its full path.")
-        return found
+        return str(found)
 
     # --- what comes and goes ---
 
     async def _write(self, message: Message) -> None:
-        process = self._process
-        if process is None or process.stdin is None or self._closing:
+        if self._transport is None or self._child.stdin is None or self._closing:
             raise ConnectionLost("The client was closed.")
         try:
-            process.stdin.write(encode(message) + b"\n")
-            await process.stdin.drain()
+            self._child.stdin.write(encode(message) + b"\n")
+            await self._child.stdin.drain()
         except (OSError, RuntimeError):
             await asyncio.wait(self._tasks, timeout=_PATIENCE)  # the end of its stdout tells why
             raise self._lost or ConnectionLost(self._describe_end("does not read any more")) from None
 
-    async def _read(self, process: asyncio.subprocess.Process, stdout: asyncio.StreamReader) -> None:
+    async def _read(
+        self, transport: asyncio.SubprocessTransport, stdout: asyncio.StreamReader, errors: asyncio.Task[None]
+    ) -> None:
+        messages = asyncio.create_task(self._read_messages(stdout))
+        ending = asyncio.create_task(self._child.ended.wait())
+        try:
+            await asyncio.wait({messages, ending}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({messages, ending, errors}, timeout=_PATIENCE)  # the end, and its last words
+        finally:
+            messages.cancel()
+            ending.cancel()
+        code, ended = transport.get_returncode(), "closed its output"
+        if code is not None:
+            ended = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        self._lose(ConnectionLost(self._describe_end(ended)))
+
+    async def _read_messages(self, stdout: asyncio.StreamReader) -> None:
         lines = Lines(MESSAGE_LIMIT)
         while chunk := await stdout.read(_CHUNK):
             for line in lines.feed(chunk):
@@ -125,13 +154,6 @@ class StdioLink(Duplex):
                     self._receiver.spoil(f"The server sent a message of over {MESSAGE_LIMIT} bytes: it was not read.")
                 else:
                     self._receive(line)
-        ended = "closed its output"
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_PATIENCE):
-                code = await process.wait()
-                ended = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-                await asyncio.wait(self._tasks[1:])  # its last words
-        self._lose(ConnectionLost(self._describe_end(ended)))
 
     def _describe_end(self, ended: str) -> str:
         last = self.stderr.strip().splitlines()[-_SHOWN:]
@@ -147,25 +169,27 @@ class StdioLink(Duplex):
 
     async def close(self) -> None:
         self._closing = True
-        process = self._process
-        if process is None:
+        transport = self._transport
+        if transport is None:
             return
+        pid = transport.get_pid()
         try:
-            if process.stdin is not None:
-                process.stdin.close()
+            if self._child.stdin is not None:
+                self._child.stdin.close()
             for number in (None, signal.SIGTERM):
                 if number is not None:
-                    self._signal(process.pid, number)
+                    self._signal(pid, number)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_PATIENCE):
-                        await process.wait()
+                        await self._child.ended.wait()
                         break
         finally:
             # Also when the process has ended: what it started may still be there.
-            self._signal(process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+            self._signal(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
             for task in self._tasks:
                 task.cancel()
-        await process.wait()
+            transport.close()  # its pipes too, which a process that left the group may keep open
+        await self._child.ended.wait()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _signal(self, pid: int, number: int) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from mcp_kernel.client.conversation import Conversation
+from mcp_kernel.client.failures import CannotStart
 from mcp_kernel.client.link import Link
 from mcp_kernel.client.memory import Host, MemoryLink
 from mcp_kernel.client.opening import Terms, open_channel, open_http
@@ -51,12 +52,21 @@ def _name(url: str) -> str:
     return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
 
 
+def explain_missing(error: ModuleNotFoundError) -> CannotStart:
+    """Say what to install; raises the error itself where it is no package that is left out on purpose."""
+    if error.name != "httpx":
+        raise error
+    return CannotStart("A server at a URL needs httpx, which is not installed: pip install 'mcp-kernel[client]'.")
+
+
 class _WebWays:
     """The three shapes that a server over HTTP may have; httpx is imported with the first of them."""
 
     def __init__(self, url: str, reach: Reach) -> None:
-        from mcp_kernel.client.http import Web
-
+        try:
+            from mcp_kernel.client.http import Web
+        except ModuleNotFoundError as error:
+            raise explain_missing(error) from None
         self._open = lambda: Web(url, headers=reach.headers, auth=reach.auth)
 
     def stateless(self) -> Link:

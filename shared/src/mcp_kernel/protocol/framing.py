@@ -104,9 +104,10 @@ class Events:
     def __init__(self, limit: int = DEFAULT_LINE_LIMIT) -> None:
         self.identifier: str | None = None
         self._limit = limit
-        self._rest = b""
+        self._line: list[bytes] = []  # the pieces of a line that is not complete, so that none is copied twice
+        self._held = 0  # bytes in them
         self._started = False
-        self._size = 0
+        self._returned = False  # whether the last line ended in a carriage return, to which a line feed may belong
         self._clear()
 
     def _clear(self) -> None:
@@ -118,24 +119,37 @@ class Events:
 
     def feed(self, chunk: bytes) -> list[Event]:
         """Take the next bytes of the stream and return the events that they complete."""
-        data = self._rest + chunk
         if not self._started:
-            if len(data) < len(_MARK) and _MARK.startswith(data):
-                self._rest = data
+            chunk = b"".join([*self._line, chunk])
+            self._line = []
+            if len(chunk) < len(_MARK) and _MARK.startswith(chunk):
+                self._line = [chunk]
                 return []
-            data, self._started = data.removeprefix(_MARK), True
-        *lines, self._rest = _LINE_END.split(data)
-        if self._rest == b"" and data.endswith(b"\r"):  # its line feed may come with the next bytes
-            self._rest = lines.pop() + b"\r"
-        if len(self._rest) + self._size > self._limit:
+            chunk, self._started = chunk.removeprefix(_MARK), True
+        if self._returned and chunk:
+            chunk = chunk.removeprefix(b"\n")
+            self._returned = False
+        first, *others = _LINE_END.split(chunk)
+        self._line.append(first)
+        self._held += len(first)
+        if not others:
+            self._check(self._held)
+            return []
+        *complete, rest = others
+        lines = [b"".join(self._line), *complete]
+        self._line, self._held, self._returned = [rest], len(rest), chunk.endswith(b"\r")
+        events = [event for line in lines if (event := self._take(line)) is not None]
+        self._check(self._held)
+        return events
+
+    def _check(self, size: int) -> None:
+        if self._size + size > self._limit:
             raise EventTooLong(f"An event holds more than {self._limit} bytes")
-        return [event for line in lines if (event := self._take(line)) is not None]
 
     def _take(self, line: bytes) -> Event | None:
         if line:
+            self._check(len(line))
             self._size += len(line)
-            if self._size > self._limit:
-                raise EventTooLong(f"An event holds more than {self._limit} bytes")
             self._read_field(line)
             return None
         told, event = self._told, Event(b"\n".join(self._data), self._name or "message", self.identifier, self._retry)

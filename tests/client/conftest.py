@@ -1,0 +1,46 @@
+"""Fixtures of the client's tests: a client of the everything server, over whatever way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, ExitStack
+from pathlib import Path
+from typing import Unpack
+
+import pytest
+from tests.client.options import Options
+from tests.client.ways import EVERYTHING, Open, Port, in_memory, over_http, over_stdio
+from tests.transports.listening import Listening
+
+from mcp_kernel.client.client import Client
+
+
+@pytest.fixture(scope="session")
+def port_of() -> Iterator[Port]:
+    """The port of a server process over HTTP or HTTP+SSE, started when it is first asked for."""
+    with ExitStack() as stack:
+        ports: dict[str, int] = {}
+
+        def find(transport: str) -> int:
+            if transport not in ports:
+                listening = stack.enter_context(Listening("--transport", transport, command=[EVERYTHING]))
+                ports[transport] = int(listening.address[1])
+            return ports[transport]
+
+        yield find
+
+
+@pytest.fixture
+def reach(tmp_path: Path, port_of: Port) -> Open:
+    """Open a client; a message that the oracle refuses fails the test when it closes."""
+
+    def begin(way: str, revision: str, **options: Unpack[Options]) -> AbstractAsyncContextManager[Client]:
+        if way == "stdio":
+            return over_stdio(tmp_path, revision, **options)
+        if way in ("http", "sse"):
+            return over_http(port_of(way), "/sse" if way == "sse" else "/mcp", revision, **options)
+        from mcp_server_everything.server import build
+
+        return in_memory(build(), revision, codec=way == "codec", **options)
+
+    return begin
