@@ -346,11 +346,20 @@ async def test_a_text_is_cut_at_the_budget_and_says_so(connect: Connect, value: 
 
 @scene
 async def test_data_over_the_budget_is_refused_with_what_to_do(connect: Connect) -> None:
-    for annotation, value in ((list[int], list(range(100))), (Image, Image(b"x" * 200))):
+    resource = EmbeddedResource("test://long", "x" * 200)
+    for annotation, value in ((list[int], list(range(100))), (EmbeddedResource, resource)):
         async with connect(returning(annotation, value, max_output_bytes=100)) as client:
             result = await client.call_tool("get")
             assert result["isError"] is True
             assert "100" in text_of(result)
+
+
+@scene
+async def test_the_budget_is_of_text_and_not_of_pictures(connect: Connect) -> None:
+    binary = EmbeddedResource("test://binary", b"x" * 200)
+    for annotation, value in ((Image, Image(b"x" * 200)), (EmbeddedResource, binary)):
+        async with connect(returning(annotation, value, max_output_bytes=100)) as client:
+            assert "isError" not in await client.call_tool("get")
 
 
 @scene

@@ -42,7 +42,7 @@ class CommandLine(argparse.ArgumentParser):
             type=count,
             default=max_output_bytes,
             metavar="N",
-            help=f"the most that one answer holds; 0: no limit (default: {max_output_bytes})",
+            help=f"the most text that one answer holds; 0: no limit (default: {max_output_bytes})",
         )
         shared.add_argument(
             "--log-level", choices=_LEVELS, default="warning", help="of the log on stderr (default: warning)"
@@ -60,19 +60,23 @@ class CommandLine(argparse.ArgumentParser):
 
         Values whose `str` is absolute (paths are made so when they are parsed) work from any directory.
         """
+        first: list[str] = []  # what has no option: one that takes several values would swallow it
         words: list[str] = []
         for action in self._actions:
             value = getattr(arguments, action.dest, None)
             if action.dest == "print_config" or value is None or value == action.default:
                 continue
+            texts = [str(each) for each in (cast("list[object]", value) if isinstance(value, list) else [value])]
+            if not action.option_strings:
+                first += texts
+                continue
             option = action.option_strings[-1]
             if value is True:
                 words.append(option)
                 continue
-            for each in cast("list[object]", value) if isinstance(value, list) else [value]:
-                text = str(each)
+            for text in texts:
                 words += [f"{option}={text}"] if text.startswith("-") else [option, text]
-        return words
+        return [*first, *words]
 
     def print_config(self, arguments: argparse.Namespace) -> None:
         """Print the entry of the host that `--print-config` names."""

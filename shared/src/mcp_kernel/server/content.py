@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from mcp_kernel.protocol.jsonrpc import JsonObject, to_bytes
+from mcp_kernel.server.untrusted import Untrusted
 
 _CELL = 120  # characters of one value in a table's text; the structured rows have it whole
 
@@ -90,12 +91,14 @@ class ResourceLink(_Annotated):
         return self.annotate(block)
 
 
-Content: TypeAlias = str | Image | Audio | EmbeddedResource | ResourceLink
+Content: TypeAlias = str | Untrusted | Image | Audio | EmbeddedResource | ResourceLink
 
 
 def to_block(content: Content) -> JsonObject:
     """The wire's `ContentBlock` of one piece of content."""
-    return {"type": "text", "text": content} if isinstance(content, str) else content.to_block()
+    if isinstance(content, str) and not isinstance(content, Untrusted):
+        return {"type": "text", "text": content}
+    return content.to_block()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,9 @@ from mcp_kernel.server.content import (
     to_block,
 )
 from mcp_kernel.server.schema import Output
+from mcp_kernel.server.untrusted import Untrusted, find_sources, flag, is_mentioned
 
-_CONTENT: Final = (Image, Audio, EmbeddedResource, ResourceLink)
+_CONTENT: Final = (Image, Audio, EmbeddedResource, ResourceLink, Untrusted)
 
 
 @dataclass(slots=True)
@@ -64,12 +65,13 @@ class ToolOutput:
     value's own `__str__` where its class defines one, its JSON otherwise.
     """
 
-    __slots__ = ("_is_object", "_output", "schema")
+    __slots__ = ("_is_object", "_is_untrusted", "_output", "schema")
 
     def __init__(self, annotation: object, where: str) -> None:
         self._output = None if _is_unstructured(annotation) else Output(annotation, where)
         self.schema = None if self._output is None else self._output.schema
         self._is_object = self.schema is not None and self.schema.get("type") == "object"
+        self._is_untrusted = self.schema is not None and is_mentioned(annotation)
 
     def encode(self, value: object, budget: int) -> ToolResult:
         """Bring a return value into its form, cut to `budget` bytes (0: no limit)."""
@@ -81,6 +83,8 @@ class ToolOutput:
             return self._encode_loose(value, budget)
         result = _encode_structured(value, self._output, budget)
         result.is_object = self._is_object
+        if self._is_untrusted:
+            flag(result.content[0], find_sources(value))
         return result
 
     def _encode_loose(self, value: object, budget: int) -> ToolResult:
@@ -161,13 +165,21 @@ def _has_own_text(kind: type) -> bool:
 
 
 def _fit_block(content: Content, budget: int) -> JsonObject:
+    if isinstance(content, Untrusted):
+        return Untrusted(cut(content, budget), content.source).to_block()  # cut inside, so that its closing line stays
     if isinstance(content, str):
         return to_block(cut(content, budget))
     block = to_block(content)
+    if not _holds_text(content):
+        return block  # the budget is of text: what a host makes of a picture does not grow with its bytes
     size = len(to_bytes(block)) if budget else 0
     if size > budget:
         raise ToolError(f"The result has {size} bytes, more than the {budget} that this server returns.")
     return block
+
+
+def _holds_text(content: Content) -> bool:
+    return not isinstance(content.content if isinstance(content, EmbeddedResource) else content, bytes | Image | Audio)
 
 
 def cut(text: str, budget: int) -> str:
@@ -185,6 +197,8 @@ def to_contents(value: object, uri: str, mime_type: str | None) -> list[JsonObje
     """The contents of a resource: text, bytes, `EmbeddedResource`, a list of these, or data that becomes JSON."""
     if isinstance(value, EmbeddedResource):
         return [value.to_contents()]
+    if isinstance(value, Untrusted):
+        return [flag(EmbeddedResource(uri, value.fenced, mime_type or "text/plain").to_contents(), [value.source])]
     if isinstance(value, str | bytes):
         default = "text/plain" if isinstance(value, str) else "application/octet-stream"
         return [EmbeddedResource(uri, value, mime_type or default).to_contents()]
@@ -193,7 +207,8 @@ def to_contents(value: object, uri: str, mime_type: str | None) -> list[JsonObje
         if parts and all(isinstance(part, EmbeddedResource) for part in parts):
             return [cast("EmbeddedResource", part).to_contents() for part in parts]
     if _has_own_text(type(cast("object", value))):
-        return [EmbeddedResource(uri, str(cast("object", value)), mime_type or "text/plain").to_contents()]
+        contents = EmbeddedResource(uri, str(cast("object", value)), mime_type or "text/plain").to_contents()
+        return [flag(contents, find_sources(cast("object", value)))]
     text = to_bytes(cast("object", value)).decode()
     return [EmbeddedResource(uri, text, mime_type or "application/json").to_contents()]
 

@@ -1,0 +1,95 @@
+"""Edits of a text: each replaces one place that its old text names; all are made or none."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .refusals import Refusal
+
+_MOST_PLACES = 5
+_SHOWN = 12  # lines of the nearest place
+_MOST_LINES = 20_000  # in which the nearest place is looked for
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One replacement.
+
+    Args:
+        oldText: The text to replace, exactly as it stands in the file; it must stand there once.
+        newText: What takes its place.
+    """
+
+    oldText: str  # noqa: N815  # the wire's spelling
+    newText: str  # noqa: N815  # the wire's spelling
+
+
+def apply_edits(text: str, edits: Sequence[Edit]) -> str:
+    r"""Make all edits, one after the other; raises `Refusal` for one whose place is missing or not the only one.
+
+    Line endings make no difference: the text comes with \n, and old and new text are read so.
+    """
+    for number, edit in enumerate(edits, 1):
+        old, new = normalise(edit.oldText), normalise(edit.newText)
+        which = f"edit {number} of {len(edits)}" if len(edits) > 1 else "the edit"
+        if not old:
+            raise Refusal(f"oldText of {which} is empty, so it names no place. Nothing was changed.")
+        first = text.find(old)
+        if first < 0:
+            raise Refusal(_say_missing(text, old, which))
+        if text.find(old, first + 1) >= 0:
+            raise Refusal(_say_ambiguous(text, old, which))
+        text = text[:first] + new + text[first + len(old) :]
+    return text
+
+
+def normalise(text: str) -> str:
+    r"""Write every line ending as \n."""
+    return text.replace("\r\n", "\n")
+
+
+def _say_ambiguous(text: str, old: str, which: str) -> str:
+    places: list[str] = []
+    at = -1
+    while len(places) <= _MOST_PLACES and (at := text.find(old, at + 1)) >= 0:
+        places.append(str(text.count("\n", 0, at) + 1))
+    more = " and more" if len(places) > _MOST_PLACES else ""
+    lines = ", ".join(places[:_MOST_PLACES]) + more
+    return (
+        f"oldText of {which} is ambiguous: it stands in several places (lines {lines}). Nothing was changed. "
+        "Add lines around it until it stands there once."
+    )
+
+
+def _say_missing(text: str, old: str, which: str) -> str:
+    said = f"Could not find exact match for oldText of {which}. Nothing was changed."
+    place = _find_nearest(text, old)
+    if place is None:
+        return f"{said} Nothing in the file is like it: read the file again, and copy the text from there."
+    line, shown = place
+    return f"{said} The nearest place is at line {line}, and reads:\n{shown}\nCopy the text from there, to the letter."
+
+
+def _find_nearest(text: str, old: str) -> tuple[int, str] | None:
+    """Where most lines of a text stand, or lines like them: the line's number, and what stands there."""
+    lines, wanted = text.split("\n")[:_MOST_LINES], old.strip("\n").split("\n")
+    size = len(wanted)
+    bare = [line.strip() for line in wanted]
+    exact = {line for line in bare if line}
+    votes: dict[int, int] = {}
+    for index, line in enumerate(lines):
+        if line.strip() in exact:
+            start = index - bare.index(line.strip())
+            votes[start] = votes.get(start, 0) + 1
+    if votes:
+        start = max(max(votes, key=lambda each: (votes[each], -each)), 0)
+        return start + 1, "\n".join(lines[start : start + min(size, _SHOWN)])
+    longest = max(bare, key=len)[:200]
+    close = difflib.get_close_matches(longest, {line.strip()[:200] for line in lines if line.strip()}, 1, 0.6)
+    if not close:
+        return None
+    index = next(i for i, line in enumerate(lines) if line.strip()[:200] == close[0])
+    start = max(index - max(bare.index(max(bare, key=len)), 0), 0)
+    return start + 1, "\n".join(lines[start : start + min(size, _SHOWN)])

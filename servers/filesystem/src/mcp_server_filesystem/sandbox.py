@@ -1,0 +1,161 @@
+"""The directories of the command line: a ceiling, which a client's roots may narrow and never widen."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .addresses import read_uri
+from .confinement import FOLDER, Anchor, Scope
+from .denial import Denial
+from .refusals import Refusal, explain, spell
+
+NO_DIRECTORY = (
+    "No directory is served. Name one on the server's command line (mcp-server-filesystem DIR), or let the client "
+    "offer roots that are directories of this machine."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """A directory as the command line names it."""
+
+    path: Path
+    writable: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.path}{'' if self.writable else ':ro'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the operator decided."""
+
+    denial: Denial = field(default_factory=Denial)
+    read_only: bool = False
+    gitignore: bool = True
+    max_entries: int = 50_000
+    max_bytes: int = 0
+    by_walking: bool = False
+
+
+class Sandbox:
+    """Everything that may be reached, opened once and held open."""
+
+    def __init__(self, directories: Sequence[Directory], policy: Policy) -> None:
+        self.directories = tuple(directories)
+        self.policy = policy
+        self._anchors: dict[Path, Anchor] = {}
+        self._opened: list[int] = []
+        self._lock = threading.Lock()
+        self.writing = threading.Lock()
+        """Held for the moment in which a file is compared with what it should be and replaced."""
+
+    def problem(self) -> str | None:
+        """Say why a directory cannot be served; None where all can."""
+        for directory in self.directories:
+            try:
+                self._anchor(directory)
+            except Refusal as refusal:
+                return str(refusal)
+        return None
+
+    @contextmanager
+    def scope(self, roots: Sequence[str] | None = None) -> Generator[Scope]:
+        """Open the directories of one call.
+
+        Args:
+            roots: The URIs that the client gave; None where it has none to give or is not asked.
+        """
+        with ExitStack() as stack:
+            yield Scope(self._narrow(list(roots or ()), stack), self.policy.denial, by_walking=self.policy.by_walking)
+
+    def close(self) -> None:
+        """Close what is held open."""
+        for fd in self._opened:
+            os.close(fd)
+        self._opened.clear()
+        self._anchors.clear()
+
+    def _anchor(self, directory: Directory) -> Anchor:
+        """The open directory; opened anew where it was deleted and made again."""
+        with self._lock:
+            anchor = self._anchors.get(directory.path)
+            if anchor is None or os.fstat(anchor.fd).st_nlink == 0:
+                writable = directory.writable and not self.policy.read_only
+                anchor = _open(str(directory.path), writable)
+                self._opened.append(anchor.fd)  # an old one may be in use: it is closed at the end
+                self._anchors[directory.path] = anchor
+        return anchor
+
+    def _narrow(self, roots: list[str], stack: ExitStack) -> list[Anchor]:
+        ceiling = [self._anchor(directory) for directory in self.directories]
+        wanted = [(uri, path) for uri in roots if (path := read_uri(uri)) is not None]
+        if not roots:
+            if not ceiling:
+                raise Refusal(NO_DIRECTORY)
+            return ceiling
+        if not ceiling:
+            found = [anchor for _, path in wanted for anchor in self._open_root(path, stack)]
+            if not found:
+                raise Refusal(f"{NO_DIRECTORY} The client's roots are {_list(roots)}.")
+            return found
+        narrowed: list[Anchor] = []
+        for _, path in wanted:
+            for anchor in self._meet(ceiling, os.path.realpath(path), stack):
+                if anchor.real not in [each.real for each in narrowed]:
+                    narrowed.append(anchor)
+        if not narrowed:
+            named = _list([anchor.path for anchor in ceiling])
+            raise Refusal(
+                f"The client's roots ({_list(roots)}) and the directories of the command line ({named}) have nothing "
+                "in common, so nothing may be used. Open a root inside them, name other directories, or start the "
+                "server with --roots ignore."
+            )
+        return narrowed
+
+    def _open_root(self, path: str, stack: ExitStack) -> list[Anchor]:
+        try:
+            anchor = _open(path, not self.policy.read_only)
+        except Refusal:
+            return []
+        stack.callback(os.close, anchor.fd)
+        return [anchor]
+
+    def _meet(self, ceiling: Sequence[Anchor], real: str, stack: ExitStack) -> list[Anchor]:
+        """What a root and the ceiling share: directories that lie in the root, and the root where it lies in one."""
+        inside = [anchor for anchor in ceiling if _contains(real, anchor.real)]
+        around = [anchor for anchor in ceiling if _contains(anchor.real, real) and anchor.real != real]
+        if not around or any(anchor.real == real for anchor in inside):
+            return inside
+        nearest = max(around, key=lambda anchor: len(anchor.real))
+        try:
+            opened = Scope([nearest], self.policy.denial, by_walking=self.policy.by_walking).open(real, FOLDER)
+        except Refusal:  # no directory, or not there
+            return inside
+        stack.callback(opened.close)
+        return [Anchor(opened.real, opened.real, opened.fd, nearest.writable, nearest.home), *inside]
+
+
+def _open(path: str, writable: bool) -> Anchor:
+    try:
+        real = os.path.realpath(path)
+        return Anchor(path, real, os.open(real, FOLDER | os.O_CLOEXEC), writable, real)
+    except FileNotFoundError:
+        raise Refusal(f"The directory {spell(path)} does not exist. Make it, or name another one.") from None
+    except NotADirectoryError:
+        raise Refusal(f"{spell(path)} is a file. Name the directory that it lies in.") from None
+    except OSError as error:
+        raise explain(error, path) from None
+
+
+def _contains(outer: str, inner: str) -> bool:
+    return inner == outer or inner.startswith(outer.rstrip("/") + "/")
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(spell(name) for name in names)

@@ -1,0 +1,153 @@
+"""The places of one repository: found, resolved, and all inside the area."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from .area import Area
+from .names import unquote
+from .refusals import NothingThere, Refusal
+
+LARGEST_POINTER: Final = 4_096  # bytes of a `.git` or `commondir` file
+LARGEST_ALTERNATES: Final = 64 * 1024
+DEEPEST_ALTERNATES: Final = 5  # as in git
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where a repository keeps what: all paths are resolved, and lie inside the area that was asked for them.
+
+    `common_dir` differs from `git_dir` in a linked worktree; `work_tree` is None where the repository is bare;
+    `alternates` are the object directories that it borrows from.
+    """
+
+    git_dir: Path
+    common_dir: Path
+    work_tree: Path | None
+    alternates: tuple[Path, ...] = ()
+
+    @property
+    def top(self) -> Path:
+        """The directory that the repository is called after."""
+        return self.work_tree or self.git_dir
+
+    @property
+    def objects(self) -> Path:
+        """The object directory."""
+        return self.common_dir / "objects"
+
+
+def discover(path: Path, area: Area) -> Layout:
+    """Find the repository that a resolved path is in, looking upwards no further than the area goes.
+
+    Raises `Refusal` when there is none, or when a part of it lies outside.
+    """
+    start = path if path.is_dir() else path.parent
+    for directory in (start, *start.parents):
+        if not area.holds(directory):
+            break
+        found = _look(directory, area)
+        if found is not None:
+            if not area.admits(found.top):
+                raise Refusal(f"The repository {found.top} is outside of what is allowed. {area.say()}")
+            return found
+    raise NothingThere(f"{path} is not in a git repository. {area.say()}")
+
+
+def _look(directory: Path, area: Area) -> Layout | None:
+    dot = directory / ".git"
+    try:
+        kind = dot.lstat().st_mode
+    except OSError:
+        kind = 0
+    if stat.S_ISREG(kind):
+        return _settle(_follow(dot, area), directory, area)
+    if stat.S_ISDIR(kind) or stat.S_ISLNK(kind):
+        git_dir = _inside(dot, area, "Its .git")
+        return _settle(git_dir, directory, area) if _is_git_dir(git_dir) else None
+    if not _is_git_dir(directory):
+        return None
+    return _settle(directory, directory.parent if directory.name == ".git" else None, area)
+
+
+def _is_git_dir(directory: Path) -> bool:
+    """Tell whether a directory looks like one that git made (the rule of git's own set-up)."""
+    if not os.path.lexists(directory / "HEAD"):
+        return False
+    if (directory / "commondir").is_file():
+        return True
+    return (directory / "objects").is_dir() and (directory / "refs").is_dir()
+
+
+def _follow(dot: Path, area: Area) -> Path:
+    """Read a `.git` file (gitrepository-layout), as worktrees and submodules have."""
+    found = re.fullmatch(rb"gitdir: ([^\x00\n]+)\n*", _read_small(dot, LARGEST_POINTER))
+    if not found:
+        raise Refusal(f"{dot} does not say where the repository is. It should hold one line: gitdir: PATH")
+    git_dir = _inside(dot.parent / os.fsdecode(found[1]), area, f"What {dot} points to")
+    if not _is_git_dir(git_dir):
+        raise NothingThere(f"{dot} points to {git_dir}, which is not a git directory.")
+    return git_dir
+
+
+def _settle(git_dir: Path, work_tree: Path | None, area: Area) -> Layout:
+    common_dir = git_dir
+    pointer = git_dir / "commondir"
+    if os.path.lexists(pointer):
+        text = os.fsdecode(_read_small(pointer, LARGEST_POINTER).rstrip(b"\r\n"))
+        common_dir = _inside(git_dir / text, area, "The repository that this worktree belongs to")
+    objects = _inside(common_dir / "objects", area, "Its object directory")
+    return Layout(git_dir, common_dir, work_tree, tuple(_borrow(objects, area, 0)))
+
+
+def _borrow(objects: Path, area: Area, depth: int) -> list[Path]:
+    """Give the object directories that an object directory borrows from, and those that these borrow from."""
+    file = objects / "info" / "alternates"
+    if not os.path.lexists(file):
+        return []
+    if depth == DEEPEST_ALTERNATES:
+        raise Refusal(f"{file}: alternates are nested too deep.")
+    found: list[Path] = []
+    for line in _read_small(file, LARGEST_ALTERNATES).split(b"\n"):
+        if not line or line.startswith(b"#"):
+            continue
+        name = os.fsdecode(unquote(line[1:-1]) if line.startswith(b'"') else line)
+        place = _inside(objects / name, area, "The object directory that it borrows from (objects/info/alternates)")
+        found += [place, *_borrow(place, area, depth + 1)]
+    return found
+
+
+def _inside(path: Path, area: Area, what: str) -> Path:
+    try:
+        resolved = Path(os.path.realpath(path))
+    except (OSError, ValueError):
+        resolved = Path(os.sep)
+    if not area.holds(resolved):
+        raise Refusal(
+            f"{what} lies outside of what is allowed. If it belongs together, the server must be started with "
+            f"--repository for both places. {area.say()}"
+        )
+    return resolved
+
+
+def _read_small(path: Path, most: int) -> bytes:
+    """Read a small regular file that is no link; raises `Refusal`."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError:
+        raise Refusal(f"{path} cannot be read, or is a symbolic link.") from None
+    try:
+        data = os.read(descriptor, most + 1) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b"\0"
+    except OSError:
+        data = b"\0"
+    finally:
+        os.close(descriptor)
+    if len(data) > most or b"\0" in data:
+        raise Refusal(f"{path} is damaged: it is too large, not a file, or holds a NUL character.")
+    return data

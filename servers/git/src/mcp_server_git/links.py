@@ -1,0 +1,76 @@
+"""Symbolic links inside a git directory: none may lead out of it, for git reads and writes through them."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from .layout import Layout
+from .refusals import Refusal
+
+UNUSED: Final = frozenset(("hooks", "lfs", "annex", "svn", "modules", "description", "worktrees", "rr-cache"))
+"""What lies in a git directory and is not reached through it by anything that is done here."""
+TREES: Final = ("refs", "logs", "info", "objects", "reftable")
+SETTLED: Final = 0.1  # seconds after which a directory's time of change tells whether it changed since
+
+Stamp = tuple[int, int]
+
+
+@dataclass(slots=True)
+class LinkCheck:
+    """Looks for links that lead out, and remembers of each directory when it last changed."""
+
+    layout: Layout
+    _seen: dict[str, tuple[Stamp, list[str]]] = field(default_factory=dict[str, tuple[Stamp, list[str]]])
+
+    def check(self) -> None:
+        """Raise `Refusal` if there is a link that leads out."""
+        for top in {self.layout.git_dir, self.layout.common_dir}:
+            waiting = [name for name in self._scan(str(top), top_level=True) if Path(name).name in TREES]
+            while waiting:
+                waiting += self._scan(waiting.pop())
+        for place in self.layout.alternates:
+            waiting = [str(place)]
+            while waiting:
+                waiting += self._scan(waiting.pop())
+
+    def _scan(self, directory: str, *, top_level: bool = False) -> list[str]:
+        """Check the entries of a directory; gives those that are directories themselves."""
+        try:
+            status = Path(directory).stat()
+            stamp = (status.st_mtime_ns, status.st_ino)
+            known = self._seen.get(directory)
+            if known is not None and known[0] == stamp:
+                return list(known[1])
+            inner: list[str] = []
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    if top_level and entry.name in UNUSED:
+                        continue
+                    if entry.is_symlink():
+                        self._judge(entry.path)
+                    elif entry.is_dir(follow_symlinks=False):
+                        inner.append(entry.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise Refusal(f"{directory} cannot be read: {error.strerror}.") from None
+        if time.time() - status.st_mtime > SETTLED:
+            self._seen[directory] = (stamp, inner)
+        return list(inner)
+
+    def _judge(self, path: str) -> None:
+        target = Path(os.path.realpath(path))
+        own = (self.layout.git_dir, self.layout.common_dir, *self.layout.alternates)
+        if not any(each in target.parents for each in own):
+            raise Refusal(
+                f"{path} is a symbolic link that leads out of the repository's git directory, so the repository is "
+                "not used. Replace the link by the file or directory itself."
+            )
+        if target.is_dir():
+            raise Refusal(
+                f"{path} is a symbolic link to a directory, so the repository is not used. Replace it by the directory."
+            )

@@ -1,0 +1,121 @@
+"""Grep: lines of tracked files, in the work tree or in a commit."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from .names import spell, weigh
+from .refusals import Refusal
+from .revisions import resolve
+
+if TYPE_CHECKING:
+    from .repository import Repository
+
+LONGEST: Final = 2_000  # characters of a pattern, and of a line that is shown
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A line that matches."""
+
+    path: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}:{self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """Lines that match; `truncated` says that there are more."""
+
+    matches: list[Match] = field(default_factory=list[Match])
+    truncated: bool = False
+    notes: list[str] = field(default_factory=list[str])
+
+    def __str__(self) -> str:
+        lines = [*map(str, self.matches), *self.notes]
+        if self.truncated:
+            lines.append("[There are more matches than fit: use a narrower pattern.]")
+        return "\n".join(lines) or "No tracked file has a line that matches."
+
+
+async def grep(repository: Repository, pattern: str, revision: str | None) -> Matches:
+    """Search tracked files for an extended regular expression."""
+    if not pattern or len(pattern) > LONGEST or any(each in pattern for each in "\0\n\r"):
+        raise Refusal(f"The pattern must be one line of 1 to {LONGEST} characters: an extended regular expression.")
+    if revision is None and repository.layout.work_tree is None:
+        revision = "HEAD"
+    command = [
+        "grep",
+        "--no-color",
+        "--line-number",
+        "--null",
+        "--full-name",
+        "-I",
+        "--no-textconv",
+        "--no-recurse-submodules",
+    ]
+    command += ["--extended-regexp", "-e", pattern]
+    prefix = b""
+    if revision is not None:
+        (commit,) = await resolve(repository, revision)
+        command.append(commit)
+        prefix = f"{commit}:".encode()
+    output = await repository.run([*command, "--"], limit=repository.policy.room * 2)
+    if output.code not in (0, 1) and not output.cut:
+        raise Refusal(repository.explain(output))
+    links = _Links(repository.layout.work_tree if revision is None else None)
+    matches: list[Match] = []
+    room = repository.policy.room
+    for raw in output.data.split(b"\n")[:-1]:
+        name, number, text = _split(raw.removeprefix(prefix))
+        if name is None or links.leads_through(name):
+            continue
+        match = Match(spell(name), number, text[:LONGEST])
+        room -= weigh(match.path) + weigh(match.text) + 45
+        if room < 0:
+            break
+        matches.append(match)
+    notes = repository.warn(output.errors)
+    if links.found:
+        notes.append("Files that lie behind a symbolic link were left out.")
+    return Matches(matches, output.cut or room < 0, notes)
+
+
+def _split(raw: bytes) -> tuple[bytes | None, int, str]:
+    name, found, rest = raw.partition(b"\0")
+    number, colon, text = rest.partition(b"\0")
+    if not colon:
+        number, colon, text = rest.partition(b":")
+    if not found or not number.isdigit():
+        return None, 0, ""
+    return name, int(number), text.decode("utf-8", "replace").rstrip("\r")
+
+
+class _Links:
+    """Tells which names of the work tree lie behind a symbolic link.
+
+    Git's grep opens a tracked name without looking at the directories above it, so that one of these, replaced by a
+    link, would lead it out of the work tree. Where the kernel's fence holds, it has read nothing outside anyhow.
+    """
+
+    def __init__(self, top: Path | None) -> None:
+        self._top = top
+        self._known: dict[bytes, bool] = {}
+        self.found = False
+
+    def leads_through(self, name: bytes) -> bool:
+        """Tell whether the file or a directory above it is a link."""
+        if self._top is None:
+            return False
+        if name not in self._known:
+            file = self._top / os.fsdecode(name)
+            places = (file, *(each for each in file.parents if self._top in each.parents))
+            self._known[name] = any(each.is_symlink() for each in places)
+            self.found = self.found or self._known[name]
+        return self._known[name]

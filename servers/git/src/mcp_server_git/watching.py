@@ -1,0 +1,93 @@
+"""Watching a repository's HEAD and index: which of the subscribed resources have changed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
+
+from .files import identify
+from .refusals import Refusal
+
+if TYPE_CHECKING:
+    from .repository import Repository
+
+TICK_MS: Final = 1_000
+WATCHED: Final = ("HEAD", "index", "packed-refs")
+
+
+async def follow(repository: Repository, wanted: Callable[[], list[str]]) -> AsyncGenerator[str, None]:
+    """Yield the address of each wanted resource whose content has become another.
+
+    The state of HEAD, the refs and the index is looked at whenever the file system tells of something, and once a
+    second besides, since network file systems tell nothing. Only when it differs are the resources compared.
+    """
+    known: dict[str, str | None] = {}
+    state: object = None
+    async for _ in _wake(repository):
+        uris = wanted()
+        now = await asyncio.to_thread(_read_state, repository)
+        fresh = [uri for uri in uris if uri not in known]
+        known = {uri: value for uri, value in known.items() if uri in uris}
+        for uri in fresh if now == state else uris:
+            value = await _identify(repository, uri)
+            if uri in known and known[uri] != value:
+                yield uri
+            known[uri] = value
+        state = now
+
+
+async def _identify(repository: Repository, uri: str) -> str | None:
+    _, _, rest = uri.removeprefix("git://").partition("/")
+    revision, _, path = rest.partition("/")
+    try:
+        return await identify(repository, unquote(revision), unquote(path))
+    except (Refusal, OSError):
+        return None
+
+
+def _read_state(repository: Repository) -> object:
+    """Give what differs after every commit, checkout and change of the index."""
+    layout = repository.layout
+    found: list[tuple[str, int, int, int]] = []
+    places = [layout.git_dir / "HEAD", layout.git_dir / "index", layout.common_dir / "packed-refs"]
+    for directory, inner, files in os.walk(layout.common_dir / "refs"):
+        inner.sort()
+        places += [Path(directory, name) for name in sorted(files)]
+    for place in places:
+        with suppress(OSError):
+            status = place.stat()
+            found.append((str(place), status.st_mtime_ns, status.st_size, status.st_ino))
+    return found
+
+
+async def _wake(repository: Repository) -> AsyncGenerator[None, None]:
+    """Yield at once, then whenever something may have changed, and every second."""
+    from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]  its stop_event names anyio's type
+
+    yield
+    layout = repository.layout
+    refs = str(layout.common_dir / "refs")
+    stop = asyncio.Event()
+    try:
+        while True:
+            places = {str(layout.git_dir), str(layout.common_dir), *(each for each, _, _ in os.walk(refs))}
+            with suppress(FileNotFoundError):
+                async for _ in awatch(
+                    *sorted(places),
+                    watch_filter=lambda _change, name: Path(name).name in WATCHED or name.startswith(refs),
+                    debounce=100,
+                    step=20,
+                    stop_event=stop,
+                    rust_timeout=TICK_MS,
+                    yield_on_timeout=True,
+                    recursive=False,
+                ):
+                    yield
+            await asyncio.sleep(TICK_MS / 1000)
+    finally:
+        stop.set()

@@ -1,0 +1,54 @@
+"""Work in threads: what hangs is left behind, and neither the call nor the server waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+from tests.stage import scene
+
+from mcp_server_filesystem.crew import Crew
+from mcp_server_filesystem.refusals import Refusal
+
+
+@scene
+async def test_results_and_failures_come_back() -> None:
+    crew = Crew()
+    assert await asyncio.gather(*(crew.run(lambda number=number: number * 2) for number in range(100))) == [
+        number * 2 for number in range(100)
+    ]
+
+    def fail() -> None:
+        raise Refusal("no")
+
+    with pytest.raises(Refusal, match="no"):
+        await crew.run(fail)
+    crew.close()
+
+
+@scene
+async def test_a_call_that_hangs_ends_in_time_and_others_go_on() -> None:
+    crew, release = Crew(2), threading.Event()
+    try:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await crew.run(lambda: release.wait(30))
+        assert await crew.run(lambda: "alive") == "alive"
+    finally:
+        release.set()
+        crew.close()
+
+
+@scene
+async def test_when_every_thread_hangs_further_work_is_refused_at_last() -> None:
+    crew, release = Crew(1), threading.Event()
+    waiting = [asyncio.ensure_future(crew.run(lambda: release.wait(30))) for _ in range(8)]
+    await asyncio.sleep(0)
+    try:
+        with pytest.raises(Refusal, match="disk"):
+            await crew.run(lambda: None)
+    finally:
+        release.set()
+        await asyncio.gather(*waiting)
+        crew.close()

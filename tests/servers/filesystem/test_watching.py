@@ -1,0 +1,112 @@
+"""Subscribers hear of changes that anybody makes, once for each, in both eras."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.servers.filesystem.desk import SERVER, Desk, Json
+from tests.transports.host import META, Host, notification
+
+UPDATED = "notifications/resources/updated"
+
+
+def subscribe(host: Host, era: str, uri: str) -> None:
+    if era == "legacy":
+        host.request("resources/subscribe", uri=uri)
+        return
+    host.ask("subscriptions/listen", notifications={"resourceSubscriptions": [uri]}, _meta=META)
+    host.hear(lambda message: message.get("method") == "notifications/subscriptions/acknowledged")
+
+
+def hear(host: Host) -> str:
+    """The URI of the next change."""
+    uri: str = host.hear(lambda message: message.get("method") == UPDATED)["params"]["uri"]
+    return uri
+
+
+def is_silent(host: Host) -> bool:
+    return not host.has_line(0.25)
+
+
+def replace(path: Path) -> None:
+    (path.parent / "new").write_text("atomic\n")
+    (path.parent / "new").rename(path)
+
+
+def append(path: Path) -> None:
+    with path.open("a") as file:
+        file.write("more\n")
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_one_change_of_a_file_is_one_notification(served: Path, era: str) -> None:
+    changes: list[Callable[[Path], None]] = [replace, append, Path.unlink, Path.touch, append]
+    with Host([*SERVER, str(served)]) as host:
+        host.open()
+        uri = (served / "a.txt").as_uri()
+        subscribe(host, era, uri)
+        for change in changes:
+            change(served / "a.txt")
+            assert hear(host) == uri
+            assert is_silent(host)
+        (served / "other.txt").write_text("x")
+        assert is_silent(host)
+
+
+def test_a_write_of_the_server_itself_is_one_notification(served: Path) -> None:
+    with Host([*SERVER, str(served)]) as host:
+        desk = Desk(host.open(), "legacy")
+        file, folder = (served / "a.txt").as_uri(), (served / "inner").as_uri()
+        subscribe(host, "legacy", file)
+        subscribe(host, "legacy", folder)
+        desk.data("write_file", path="a.txt", content="new\n")
+        assert hear(host) == file
+        assert is_silent(host)
+        desk.data("write_file", path="inner/b.txt", content="new\n")
+        assert hear(host) == folder
+        assert is_silent(host)
+
+
+def test_a_second_subscription_hears_of_what_is_written_at_once(served: Path) -> None:
+    with Host([*SERVER, str(served)]) as host:
+        host.open()
+        subscribe(host, "legacy", (served / "inner" / "b.txt").as_uri())
+        later = (served / "later.txt").as_uri()
+        subscribe(host, "legacy", later)
+        (served / "later.txt").write_text("x")
+        assert hear(host) == later
+        subscribe(host, "legacy", (served / "a.txt").as_uri())
+        append(served / "a.txt")
+        assert hear(host) == (served / "a.txt").as_uri()
+
+
+def test_nothing_is_told_of_what_is_outside_or_denied(served: Path) -> None:
+    (served / ".env").write_text("KEY=1")
+    (served / "out").symlink_to("../outside/secret.txt")
+    secret = served.parent / "outside" / "secret.txt"
+    with Host([*SERVER, str(served)]) as host:
+        host.open()
+        for path in (secret, served / ".env", served / "out", served / "a.txt"):
+            subscribe(host, "legacy", path.as_uri())
+        for path in (secret, served / ".env"):
+            append(path)
+        assert is_silent(host)
+        append(served / "a.txt")
+        assert hear(host) == (served / "a.txt").as_uri()
+        assert is_silent(host)
+
+
+def test_roots_of_the_client_do_not_narrow_a_subscription(served: Path) -> None:
+    roots: Json = {"roots": [{"uri": (served / "inner").as_uri()}]}
+    with Host([*SERVER, str(served)]) as host:
+        host.open(roots={})
+        question = host.hear(lambda message: message.get("method") == "roots/list")
+        host.send({"jsonrpc": "2.0", "id": question["id"], "result": roots})
+        subscribe(host, "legacy", (served / "a.txt").as_uri())
+        append(served / "a.txt")
+        assert hear(host) == (served / "a.txt").as_uri()
+        host.send(notification("notifications/roots/list_changed"))
+        question = host.hear(lambda message: message.get("method") == "roots/list")
+        host.send({"jsonrpc": "2.0", "id": question["id"], "result": roots})
