@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -139,6 +140,19 @@ async def test_a_result_of_an_unknown_type_is_no_answer(kind: object) -> None:
     async with play({"tools/list": {"resultType": kind, "tools": []}}) as (client, _):
         with pytest.raises(InvalidAnswer, match="unknown type"):
             await client.list_tools()
+
+
+@scene
+async def test_the_members_of_a_batch_are_each_an_answer() -> None:
+    def answer(request: Json) -> bytes:
+        told = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "x"}}
+        good = {"jsonrpc": "2.0", "id": request["id"], "result": TEXT}
+        return json.dumps([told, 7, good if request["params"]["name"] == "good" else {**good, "result": 7}]).encode()
+
+    async with play({"tools/call": answer}, "2025-03-26", timeout=5) as (client, _):
+        assert (await client.call_tool("good")).text == "done"
+        with pytest.raises(InvalidAnswer, match="no answer"):
+            await client.call_tool("bad")
 
 
 @scene

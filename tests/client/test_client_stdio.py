@@ -28,7 +28,11 @@ def descriptors() -> int:
 
 
 def children() -> set[str]:
-    return {pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+    found: set[str] = set()
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(OSError):  # a thread of an earlier test that ends just now
+            found.update((task / "children").read_text().split())
+    return found
 
 
 def is_alive(pid: int) -> bool:
@@ -47,7 +51,8 @@ def born() -> Iterator[Family]:
     before = descriptors(), children()
     yield lambda: children() - before[1]
     gc.collect()
-    assert (descriptors(), children()) == before
+    assert descriptors() <= before[0]  # what an earlier test left may go meanwhile
+    assert children() <= before[1]
 
 
 @scene

@@ -187,8 +187,9 @@ async def test_a_call_in_flight_is_neither_lost_nor_repeated_when_its_session_en
 
     async def end_session(asked: Asked, reply: Reply) -> None:
         if len(origin.find("GET")) > 1:
+            await reply.whole(404, connection="close")
+            await asked.gone.wait()  # by now the client has read that the session is over
             over.set()
-            await reply.whole(404)
             return
         await reply.stream()
         await reply.part(b"retry: 1\nid: 1\n\n")

@@ -159,3 +159,20 @@ async def test_the_extension_is_declared_beside_the_hosts_own() -> None:
         meta = puppet.sent("server/discover")[0]["_meta"]
         declared = meta["io.modelcontextprotocol/clientCapabilities"]["extensions"]
         assert declared == {"io.modelcontextprotocol/tasks": {}, "com.example/mine": {"a": 1}}
+
+
+@scene_out_of_time
+async def test_whoever_stops_waiting_for_a_call_cancels_the_task_that_it_became() -> None:
+    cancelled = asyncio.Event()
+
+    def cancel(request: Json) -> Json:
+        cancelled.set()
+        return {"resultType": "complete"}
+
+    async with play({"tools/call": MADE, "tasks/get": looked("working"), "tasks/cancel": cancel}) as (client, puppet):
+        call = asyncio.ensure_future(client.call_tool("x"))
+        await puppet.hear("tasks/get")
+        call.cancel()
+        await asyncio.wait([call])
+        assert call.cancelled()
+        await cancelled.wait()

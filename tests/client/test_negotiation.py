@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.client.origin import DISCOVERY, NOTHING, SERVER, SESSION, Asked, Origin, Reply, modern, session
+from tests.client.origin import DISCOVERY, NOTHING, SERVER, SESSION, TEXT, Asked, Origin, Reply, modern, session
 from tests.client.puppet import Refusal, play
 from tests.stage import LEGACY, MODERN, scene, scene_out_of_time
 
@@ -292,3 +292,30 @@ async def test_a_command_whose_server_speaks_nothing_known_leaves_no_process_beh
     script = "import sys\nfor line in sys.stdin: sys.exit(3)"
     with pytest.raises(CannotStart, match="exit code 3"):
         await Client([sys.executable, "-c", script], reach=Reach(cwd=tmp_path)).connect()
+
+
+@scene
+async def test_a_server_without_handshakes_that_is_replaced_by_one_with_them_is_called_all_the_same() -> None:
+    async def answer(asked: Asked, reply: Reply) -> None:
+        if "mcp-session-id" in asked.headers:
+            await reply.result(TEXT)
+        else:
+            await reply.whole(400, b"no session")
+
+    async with Origin(modern(tools_list=NOTHING)) as origin, Client(origin.url) as client:
+        await client.list_tools()
+        origin.play = session(tools_call=answer)
+        assert (await client.call_tool("deed")).text == "done"
+        assert client.server.revision == SESSION
+        assert len(origin.find("tools/call")) == 2  # the first was refused as no request of a session
+
+
+@scene
+async def test_a_refusal_by_a_server_that_stays_what_it_is_reaches_the_caller_after_one_call() -> None:
+    async def refuse(asked: Asked, reply: Reply) -> None:
+        await reply.whole(404, b"gone")
+
+    async with Origin(modern(tools_call=refuse)) as origin, Client(origin.url) as client:
+        with pytest.raises(HttpRefused):
+            await client.call_tool("deed")
+        assert len(origin.find("tools/call")) == 1

@@ -194,6 +194,17 @@ async def test_a_stream_taken_back_ends_without_a_word(dial: Dial) -> None:
 
 
 @scene
+async def test_a_stream_taken_back_hears_nothing_of_what_is_done_at_once(dial: Dial) -> None:
+    async with dial(make_server()) as wire:
+        stream = listen(wire, resourceSubscriptions=["a://1"])
+        await wire.notification(ACKNOWLEDGED)
+        wire.cancel(stream)
+        wire.request("tools/call", {"_meta": META, "name": "change", "arguments": {"uri": "a://1"}})
+        await wire.quiet()
+        assert wire.notifications(UPDATED) == []
+
+
+@scene
 async def test_closing_ends_a_stream_with_grace(dial: Dial) -> None:
     server = make_server()
     async with dial(server) as wire:

@@ -133,11 +133,16 @@ def _fill(reply: Reply, form: JsonObject) -> JsonObject:
         return {"action": reply or _DECLINE}
     given = {} if isinstance(reply, str) else dict(reply)
     properties = cast("Mapping[str, JsonObject]", form.get("properties") or {})
-    defaults = {name: field["default"] for name, field in properties.items() if "default" in field}
+    defaults = {name: field["default"] for name, field in properties.items() if _has_default(field)}
     content: JsonObject = {**defaults, **given}
     if not fits(content, form):
         raise ValueError(f"the reply {content} does not fit the form that the server showed: {form}")
     return {"action": _ACCEPT, "content": content}
+
+
+def _has_default(field: JsonObject) -> bool:
+    """Whether a field has a default that it would take itself."""
+    return "default" in field and fits({"x": field["default"]}, {"properties": {"x": field}})
 
 
 def _to_message(answer: Mapping[str, object] | str) -> JsonObject:
@@ -157,3 +162,13 @@ def _to_root(given: str | Path) -> JsonObject:
 
 async def _settle(value: T | Awaitable[T]) -> T:
     return cast("T", await value if inspect.isawaitable(value) else value)
+
+
+def merge(declared: JsonObject, given: Mapping[str, object]) -> JsonObject:
+    """Capabilities beside those that follow from the callbacks, one level deep."""
+    merged = dict(declared)
+    for name, value in given.items():
+        before = merged.get(name)
+        both = isinstance(before, dict) and isinstance(value, dict)
+        merged[name] = {**cast("JsonObject", before), **cast("JsonObject", value)} if both else value
+    return merged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, Unpack, cast
 
-from mcp_kernel.client.answers import Answers, Elicit, OpenPage, Roots, Sample
+from mcp_kernel.client.answers import Answers, Elicit, OpenPage, Roots, Sample, merge
 from mcp_kernel.client.cache import ResponseCache
 from mcp_kernel.client.catalog import Prompt, Resource, ResourceTemplate, Tool
 from mcp_kernel.client.connection import Call, Connection
@@ -24,7 +25,7 @@ from mcp_kernel.client.paging import read_pages
 from mcp_kernel.client.resilience import Resilience
 from mcp_kernel.client.results import Completion, Contents, InputRequired, PromptResult, ToolResult
 from mcp_kernel.client.rounds import respond, see_through
-from mcp_kernel.client.target import Reach, find_way
+from mcp_kernel.client.target import Reach, find_way, identify
 from mcp_kernel.errors import HEADER_MISMATCH
 from mcp_kernel.protocol import mirroring
 from mcp_kernel.protocol.jsonrpc import JsonObject
@@ -92,7 +93,7 @@ class Client:
         reach: Reach | None = None,
     ) -> None:
         answers = Answers(elicit=elicit, open_page=open_page, sample=sample, roots=roots)
-        declared = _merge(answers.capabilities(), capabilities or {})
+        declared = merge(answers.capabilities(), capabilities or {})
         profile = Profile(dict(info or _own_info()), declared, answers, log_level if on_log is not None else None)
         self._answers = answers
         notices = Notices(log=on_log, list_changed=on_list_changed, updated=on_updated)
@@ -103,7 +104,7 @@ class Client:
         self._connection = Connection(name, opener, terms, resilience or Resilience())
         self._connection.interest = self._interest
         self._connection.on_reopened(self._reopen)
-        self._shelf = (ResponseCache() if cache is None else cache).shelf(_identify(target), principal)
+        self._shelf = (ResponseCache() if cache is None else cache).shelf(identify(target), principal)
         self._timeout = timeout
         self._validate = validate
         self._tools: dict[str, Tool] | None = None
@@ -216,7 +217,7 @@ class Client:
         how = await self._prepare(params, Call(timeout=timeout or self._timeout, progress=on_progress))
         wire = await self._run_tool(params, how)
         if wire.get("resultType") == "task":
-            return self._check(name, await self._handle(wire).result())
+            return self._check(name, await self._await_task(self._handle(wire)))
         return self._check(name, ToolResult.read(wire))
 
     async def start_tool(self, name: str, arguments: Mapping[str, object] | None = None) -> TaskHandle | ToolResult:
@@ -334,6 +335,15 @@ class Client:
     async def _mirrors(self) -> bool:
         return (await self._connection.reach()).link.mirrors
 
+    async def _await_task(self, task: TaskHandle) -> ToolResult:
+        try:
+            return await task.result()
+        except asyncio.CancelledError:  # whoever called does not know of the task, and cannot cancel it
+            conversation = self._connection.conversation
+            if conversation is not None:
+                conversation.own(task.cancel())
+            raise
+
     def _handle(self, wire: JsonObject) -> TaskHandle:
         return TaskHandle(wire, self._fetch, lambda asked: respond(self._answers, asked))
 
@@ -375,22 +385,5 @@ def _is_valid(tool: Tool) -> bool:
     return True
 
 
-def _identify(target: str | Sequence[str] | Host) -> str:
-    """What tells this server from others in a cache."""
-    if isinstance(target, str):
-        return target
-    return "\0".join(target) if isinstance(target, Sequence) else f"memory:{id(target)}"
-
-
 def _own_info() -> JsonObject:
     return {"name": "mcp-kernel", "version": metadata.version("mcp-kernel")}
-
-
-def _merge(declared: JsonObject, given: Mapping[str, object]) -> JsonObject:
-    """Capabilities beside those that follow from the callbacks, one level deep."""
-    merged = dict(declared)
-    for name, value in given.items():
-        before = merged.get(name)
-        both = isinstance(before, dict) and isinstance(value, dict)
-        merged[name] = {**cast("JsonObject", before), **cast("JsonObject", value)} if both else value
-    return merged

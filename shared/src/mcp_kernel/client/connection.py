@@ -13,6 +13,7 @@ from typing import Final
 from mcp_kernel.client.conversation import CallBack, Conversation, Interest, ProgressCallback
 from mcp_kernel.client.failures import (
     CannotStart,
+    ClientError,
     ConnectionLost,
     HttpRefused,
     InvalidAnswer,
@@ -21,10 +22,11 @@ from mcp_kernel.client.failures import (
     SessionOver,
     TimedOut,
 )
+from mcp_kernel.client.negotiation import Next, judge_post
 from mcp_kernel.client.opening import Terms
 from mcp_kernel.client.resilience import Attempts, Breaker, Budget, Resilience, parse_retry_after
 from mcp_kernel.client.target import Opener
-from mcp_kernel.protocol.jsonrpc import JsonObject
+from mcp_kernel.protocol.jsonrpc import Failure, JsonObject
 
 _LOG = logging.getLogger("mcp_kernel.client")
 
@@ -125,20 +127,18 @@ class Connection:
                 result = await conversation.request(
                     method, params, timeout=how.timeout, progress=how.progress, headers=how.headers
                 )
-            except SessionOver as error:
-                if renewed or conversation is None or closings != self._closings:
-                    raise
-                conversation.lose(error)
-                renewed = True  # nothing was done, and nothing is wrong: a session does not last for ever
-            except (ServerRefused, InvalidAnswer):
+            except InvalidAnswer:
                 self._breaker.succeeded(turn)
                 raise
             except TimedOut:  # it was long enough: no second try, but a server that only hangs is left alone
                 self._breaker.failed(time.monotonic(), turn)
                 raise
-            except (ConnectionLost, HttpRefused) as error:
+            except (ConnectionLost, HttpRefused, ServerRefused) as error:
                 if closings != self._closings:
                     raise  # by the client itself, so that to call again would open what was closed
+                if not renewed and conversation is not None and await self._renew(conversation, error):
+                    renewed = True
+                    continue
                 await asyncio.sleep(self._judge(error, attempts, turn, how))
                 if closings != self._closings:
                     raise
@@ -146,8 +146,37 @@ class Connection:
                 self._breaker.succeeded(turn)
                 return result
 
-    def _judge(self, error: ConnectionLost | HttpRefused, attempts: Attempts, turn: int, how: Call) -> float:
+    async def _renew(self, conversation: Conversation, error: ConnectionLost | HttpRefused | ServerRefused) -> bool:
+        """Whether nothing was done, and nothing is wrong but the conversation: then it is given up."""
+        if isinstance(error, SessionOver):  # a session does not last for ever
+            conversation.lose(error)
+            return True
+        if isinstance(error, ConnectionLost) or not await self._was_replaced(conversation, error):
+            return False
+        conversation.lose(ConnectionLost("The server is another than it was."))
+        self._terms = replace(self._terms, revision=None)
+        return True
+
+    async def _was_replaced(self, conversation: Conversation, error: HttpRefused | ServerRefused) -> bool:
+        """Whether a server that wanted no handshake refuses as one that wants it, and on being asked is one."""
+        answer = Failure(None, error.code, error.message) if isinstance(error, ServerRefused) else None
+        refused = conversation.link.mirrors and not self._terms.pinned and error.status >= 300
+        if not refused or judge_post(error.status, answer).next is not Next.SHAKE_HANDS:
+            return False
+        try:
+            fresh = await self._open(replace(self._terms, revision=None))
+        except ClientError:
+            return False
+        await fresh.close()
+        return not fresh.link.mirrors
+
+    def _judge(
+        self, error: ConnectionLost | HttpRefused | ServerRefused, attempts: Attempts, turn: int, how: Call
+    ) -> float:
         """Seconds to wait before the next try; raises the error where there is none."""
+        if isinstance(error, ServerRefused):
+            self._breaker.succeeded(turn)
+            raise error
         lost = isinstance(error, ConnectionLost)
         transient = not isinstance(error, CannotStart) and (lost or error.status in _TRANSIENT)
         undone = isinstance(error, NotConnected) if lost else error.status in _UNDONE

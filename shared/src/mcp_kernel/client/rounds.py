@@ -32,8 +32,12 @@ async def see_through(wire: JsonObject, answers: Answers, again: Again) -> JsonO
 
 async def respond(answers: Answers, asked: InputRequired) -> JsonObject:
     """Answer the questions of one round, all at once."""
-    given = await asyncio.gather(*(_answer(answers, question) for question in asked.questions.values()))
-    return dict(zip(asked.questions, given, strict=True))
+    tasks = [asyncio.ensure_future(_answer(answers, question)) for question in asked.questions.values()]
+    try:
+        return dict(zip(asked.questions, await asyncio.gather(*tasks), strict=True))
+    finally:
+        for task in tasks:
+            task.cancel()  # where one failed, nobody waits for the others
 
 
 async def _answer(answers: Answers, question: JsonObject) -> JsonObject:

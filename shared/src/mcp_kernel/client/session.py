@@ -62,7 +62,7 @@ class Session(Conversation):
         return Request(request.id, request.method, {**request.params, "_meta": {"progressToken": request.id}})
 
     def _check(self, method: str, result: JsonObject) -> JsonObject:
-        return result
+        return {name: value for name, value in result.items() if name != "resultType"}  # it means nothing here
 
     async def set_log_level(self, level: str, timeout: float | None) -> None:
         await self.request("logging/setLevel", {"level": level}, timeout=timeout)

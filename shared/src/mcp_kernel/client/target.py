@@ -44,6 +44,13 @@ def find_way(target: str | Sequence[str] | Host, reach: Reach) -> tuple[str, Ope
     return "the server", lambda terms: open_channel(lambda: MemoryLink(host, codec=reach.codec), terms)
 
 
+def identify(target: str | Sequence[str] | Host) -> str:
+    """What tells this server from others in a cache."""
+    if isinstance(target, str):
+        return target
+    return "\0".join(target) if isinstance(target, Sequence) else f"memory:{id(target)}"
+
+
 def _name(url: str) -> str:
     """A URL without what may be secret in it."""
     head, _, _ = url.partition("?")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
 from mcp_kernel.errors import INTERNAL_ERROR, ProtocolError, Unsupported
 from mcp_kernel.protocol.capabilities import TASKS
-from mcp_kernel.protocol.jsonrpc import JsonObject, Notification, RequestId, encode
+from mcp_kernel.protocol.jsonrpc import JsonObject, Notification, encode
 from mcp_kernel.protocol.modern import on_stream
 
 if TYPE_CHECKING:
@@ -38,15 +38,16 @@ _FILTERS: Final[dict[Kind, str]] = {
 class Listener:
     """A listen stream: what it asked for and was granted."""
 
-    peer: Peer
-    identifier: RequestId
+    exchange: Exchange
     kinds: frozenset[Kind]
     uris: frozenset[str]
     tasks: frozenset[str]
 
     def send(self, method: str, params: JsonObject) -> None:
-        """Send a notification that is marked with the stream."""
-        self.peer.announce(encode(Notification(method, on_stream(params, self.identifier))))
+        """Send a notification that is marked with the stream, unless the client has taken that back."""
+        if self.exchange.ending is None:
+            marked = on_stream(params, self.exchange.request.id)
+            self.exchange.peer.announce(encode(Notification(method, marked)))
 
 
 Watcher: TypeAlias = "Callable[[Subscriptions], Awaitable[None]]"
@@ -113,7 +114,7 @@ class Subscriptions:
         )
         granted = frozenset(uri for uri in wanted if server.resources.has(uri))
         own = frozenset(each for each in tasks if server.tasks.sees(exchange.peer.principal, each))
-        listener = Listener(exchange.peer, identifier, kinds, granted, own)
+        listener = Listener(exchange, kinds, granted, own)
         honoured: JsonObject = {_FILTERS[kind]: True for kind in _FILTERS if kind in kinds}
         if granted:
             honoured["resourceSubscriptions"] = [uri for uri in wanted if uri in granted]
