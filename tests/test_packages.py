@@ -23,7 +23,7 @@ HANDSHAKE = {
         "clientInfo": {"name": "test", "version": "1"},
     },
 }
-ARGUMENTS = {"sqlite": ["--db-path", "shop.db", "--sample"]}
+ARGUMENTS = {"postgres": ["postgresql://localhost/none"], "sqlite": ["--db-path", "shop.db", "--sample"]}
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not on the PATH")]
 

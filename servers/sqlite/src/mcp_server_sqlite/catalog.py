@@ -15,7 +15,6 @@ from .fences import Leash
 from .policy import fold, nearest, quote
 from .reader import Reader
 from .refusals import Refusal, UnknownTable
-from .wording import word_table, word_tables
 
 COUNT_WITHIN = 10_000
 COUNT_SECONDS = 1.0
@@ -32,16 +31,6 @@ class TableSummary:
     column_count: int
     row_count: int | None
     row_count_exact: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Tables:
-    """The tables and views of a database."""
-
-    tables: list[TableSummary]
-
-    def __str__(self) -> str:
-        return word_tables(self.tables)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +96,6 @@ class TableDescription:
     ddl: str | None
     row_count: int | None
     note: str | None = None
-
-    def __str__(self) -> str:
-        return word_table(self)
 
 
 def check_schema(schema: str | None) -> None:

@@ -6,11 +6,20 @@ import functools
 import inspect
 import typing
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, Protocol
 from urllib.parse import unquote
 
 from .database import Database
 from .refusals import Refusal
+
+
+class Named(Protocol):
+    """A database, as far as its name goes."""
+
+    @property
+    def name(self) -> str:
+        """What callers know it by."""
+        ...
 
 
 class Choice:
@@ -29,15 +38,20 @@ class Choice:
         return len(self.databases) > 1
 
     @property
+    def names(self) -> list[str]:
+        """The names to choose from; none where there is no choice."""
+        return list(self._by_name) if self.is_needed else []
+
+    @property
     def uri_prefix(self) -> str:
         """How the URIs of resources begin: `db:/` for the only one, with the name as a variable for several."""
         return "db://{database}" if self.is_needed else "db:/"
 
-    def variables(self, database: Database) -> dict[str, str]:
+    def variables(self, database: Named) -> dict[str, str]:
         """The variables of a URI that tell a database."""
         return {"database": database.name} if self.is_needed else {}
 
-    def owns(self, database: Database, uri: str) -> bool:
+    def owns(self, database: Named, uri: str) -> bool:
         """Tell whether a resource is one of this database."""
         return not self.is_needed or unquote(uri).startswith(f"db://{database.name}/")
 

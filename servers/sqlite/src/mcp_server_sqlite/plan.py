@@ -11,7 +11,6 @@ from .program import Instruction
 from .reader import Reader
 from .refusals import Refusal
 from .values import Bound, Nulls, Params, bind
-from .wording import word_plan
 
 BIG = 1_000  # rows; scanning fewer is faster than any index
 
@@ -32,9 +31,6 @@ class Plan:
     warnings: list[str]
     row_count: int | None = None  # with the next one: what running it showed
     elapsed_ms: float | None = None
-
-    def __str__(self) -> str:
-        return word_plan(self)
 
 
 def explain(reader: Reader, sql: str, params: Params | None, analyze: bool = False) -> Plan:

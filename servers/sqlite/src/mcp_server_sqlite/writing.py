@@ -26,7 +26,6 @@ from .refusals import (
     primary_code,
 )
 from .values import Value, decode
-from .wording import word_insert
 
 LONGEST_KEY = 200
 
@@ -43,7 +42,10 @@ class InsertResult:
     replayed: bool
 
     def __str__(self) -> str:
-        return word_insert(self)
+        row = "" if self.rowid is None else f" as row {self.rowid}"
+        if self.replayed:
+            return f"This key was used before: the row is in {self.table}{row}, and nothing was inserted now."
+        return f"Inserted into {self.table}{row}."
 
 
 @dataclass(frozen=True, slots=True)

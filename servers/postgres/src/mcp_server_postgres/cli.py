@@ -1,0 +1,171 @@
+"""The command line: arguments to a target and a policy, these to a server."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from mcp_kernel.cli import CommandLine, count, positive
+
+from . import __version__
+from .database import Database
+from .policy import Policy
+from .refusals import Refusal, Unavailable
+from .target import Target
+from .title import hide_arguments
+
+PROGRAM = "mcp-server-postgres"
+MAX_OUTPUT_BYTES = 100_000  # hosts cut a tool's answer near 25,000 tokens
+CHECK_SECONDS = 5.0  # a client waits for the server to start
+
+
+class MaskedColumn(NamedTuple):
+    """A column that may not be read, with its table."""
+
+    table: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.table}.{self.name}"
+
+
+def column(text: str) -> MaskedColumn:
+    """Read `[SCHEMA.]TABLE.COLUMN`."""
+    table, dot, name = text.rpartition(".")
+    if not (table and dot and name):
+        raise argparse.ArgumentTypeError(f"{text!r} is not TABLE.COLUMN")
+    return MaskedColumn(table, name)
+
+
+def target(text: str) -> Target:
+    """Read a DSN."""
+    found = Target(text.strip())
+    problem = found.problem()
+    if problem is not None:
+        raise argparse.ArgumentTypeError(problem)
+    return found
+
+
+def command_line() -> CommandLine:
+    """Declare the options."""
+    about = "Answers questions about a PostgreSQL database, read-only."
+    line = CommandLine(PROGRAM, __version__, about, MAX_OUTPUT_BYTES)
+    add = line.add_argument_group("options of this server").add_argument
+    add(
+        "dsn",
+        nargs="?",
+        type=target,
+        metavar="DSN",
+        help="postgresql://user@host:5432/database (environment: DATABASE_URL, or PGHOST, PGUSER, PGPASSWORD ...)",
+    )
+    add("--dsn-file", type=Path, metavar="FILE", help="a file that holds the DSN, password and all")
+    add("--max-rows", type=count, default=1000, metavar="N", help="the most rows of one answer (default: 1000)")
+    add("--query-timeout", type=positive, default=10.0, metavar="S", help="seconds for one query (default: 10)")
+    add("--max-cost", type=positive, metavar="N", help="the most that the planner may expect a query to cost")
+    add("--deny-table", nargs="+", action="extend", metavar="TABLE", help="tables that do not exist for callers")
+    add(
+        "--mask-column",
+        type=column,
+        nargs="+",
+        action="extend",
+        metavar="TABLE.COLUMN",
+        help="columns that may not be read",
+    )
+    add(
+        "--allow-function",
+        nargs="+",
+        action="extend",
+        metavar="NAME",
+        help="functions that may be called although they have effects, or nobody can say what they read",
+    )
+    add("--allow-superuser", action="store_true", help="serve a role that may do more than read")
+    return line
+
+
+def main() -> None:
+    """Start the server with the arguments of this process."""
+    line = command_line()
+    arguments = line.parse_args()
+    arguments.dsn = _target(line, arguments)
+    hide_arguments(arguments.dsn.secrets)
+    if arguments.print_config:
+        _print_config(line, arguments)
+        return
+    policy = _policy(arguments)
+    if policy.allow_superuser:
+        _warn("the check of the role is overridden (--allow-superuser): what a superuser may do is refused by a list")
+    if policy.restricts:
+        asyncio.run(_check(line, Database(arguments.dsn, policy)))
+    from .server import build
+
+    line.serve(build(Database(arguments.dsn, policy)), arguments, str(arguments.dsn))
+
+
+def _warn(text: str) -> None:
+    if sys.stderr is not None:  # pyright: ignore[reportUnnecessaryComparison]  # None where it was closed
+        sys.stderr.write(f"{PROGRAM}: {text}\n")
+
+
+def _print_config(line: CommandLine, arguments: argparse.Namespace) -> None:
+    if arguments.dsn.secrets:
+        _warn("the password is left out: put it in the place of ***, or better into a file for --dsn-file")
+    line.print_config(arguments)
+
+
+def _target(line: CommandLine, arguments: argparse.Namespace) -> Target:
+    """The one database that is meant; naming it twice is a mistake."""
+    given: Target | None = arguments.dsn
+    if given is not None and arguments.dsn_file is not None:
+        line.error("give the DSN or --dsn-file, not both")
+    if given is not None:
+        return given
+    text = os.environ.get("DATABASE_URL", "")
+    if arguments.dsn_file is not None:
+        arguments.dsn_file = arguments.dsn_file.absolute()
+        try:
+            text = arguments.dsn_file.read_text("utf-8").strip()
+        except (OSError, UnicodeError) as error:
+            line.error(f"{arguments.dsn_file} cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}")
+    if not text and not any(os.environ.get(name) for name in ("PGHOST", "PGDATABASE", "PGUSER", "PGSERVICE")):
+        line.error("no database: pass postgresql://user@host/database, --dsn-file FILE, or set DATABASE_URL")
+    found = Target(text or None)
+    problem = found.problem()
+    if problem is not None:
+        line.error(problem)
+    return found
+
+
+def _policy(arguments: argparse.Namespace) -> Policy:
+    return Policy(
+        deny_tables=frozenset(arguments.deny_table or ()),
+        mask_columns=frozenset((table, name) for table, name in arguments.mask_column or ()),
+        allow_functions=frozenset(arguments.allow_function or ()),
+        max_rows=arguments.max_rows,
+        query_timeout=arguments.query_timeout,
+        max_bytes=arguments.max_output_bytes,
+        max_cost=arguments.max_cost or 0.0,
+        allow_superuser=arguments.allow_superuser,
+    )
+
+
+async def _check(line: CommandLine, database: Database) -> None:
+    """Do not start where tables are to be withheld and cannot be; warn of names that the database does not have.
+
+    A database that is down is no reason not to start: every call checks again.
+    """
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            for warning in await database.policy_warnings():
+                _warn(warning)
+    except (Unavailable, TimeoutError) as problem:
+        _warn(str(problem) or "the database did not answer in time; its tables are checked when it does")
+    except Refusal as refusal:
+        if database.cannot_withhold:
+            line.error(str(refusal).rstrip("."))
+        _warn(str(refusal))
+    finally:
+        await database.close()

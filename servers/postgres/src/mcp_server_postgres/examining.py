@@ -1,0 +1,170 @@
+"""From the caller's SQL to a statement that may run: accepted, typed, taken apart and judged by the engine's word."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import cast
+
+from .analysis import Touched, has_changed, probe
+from .answers import Column
+from .driver import Connection, is_known, state_of, text_of
+from .guard import check_functions, check_names, check_relations
+from .kinds import load_kinds
+from .lexing import read_tokens, strip_end, write_parameters
+from .policy import Policy
+from .reader import CURSOR, Statement
+from .refusals import Refusal, describe_error
+from .standing import Standing
+from .values import encode
+
+KEPT = 256
+KEPT_SECONDS = 10.0  # for what no mark tells: a new table under a name that was another's
+LONGEST_SQL = 1_000_000
+DECLARE = f"DECLARE {CURSOR} NO SCROLL CURSOR FOR "
+
+_SETTINGS = """SET LOCAL lock_timeout = {timeout}; SET LOCAL statement_timeout = {timeout};
+SET LOCAL idle_in_transaction_session_timeout = {idle}; SET LOCAL standard_conforming_strings = on;
+SET LOCAL row_security = on; SET LOCAL datestyle = 'ISO, YMD'; SET LOCAL intervalstyle = 'postgres';
+SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1; SET LOCAL xmloption = content"""
+
+
+def begin(policy: Policy, read_only: bool = True) -> str:
+    """Begin a transaction with the fences of a call; the one that can write is for definitions that are rolled back."""
+    milliseconds = max(1, int(policy.query_timeout * 1000))
+    settings = _SETTINGS.format(timeout=milliseconds, idle=milliseconds + 5000)
+    return f"BEGIN TRANSACTION READ {'ONLY' if read_only else 'WRITE'}; {settings}"
+
+
+class Examiner:
+    """Examines statements, and keeps what it found by their text."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._kept: OrderedDict[str, tuple[float, Statement]] = OrderedDict()
+
+    async def examine(self, connection: Connection, standing: Standing, sql: str) -> Statement:
+        """Give the statement, or refuse it. The connection is in a READ ONLY transaction, and is so afterwards."""
+        statement = await self._recall(connection, sql)
+        if statement is None:
+            await connection.execute(f"ROLLBACK; {begin(self._policy, read_only=not standing.can_probe)}")
+            statement = await self._take_apart(connection, standing, sql)
+            await connection.execute(f"ROLLBACK; {begin(self._policy)}")
+            self._keep(sql, statement)
+        if self._policy.restricts:
+            if statement.touched is None:
+                raise Refusal(standing.why_not_probe())
+            await check_relations(connection, statement.touched, self._policy)
+        return statement
+
+    async def _recall(self, connection: Connection, sql: str) -> Statement | None:
+        until, statement = self._kept.get(sql, (0.0, None))
+        if statement is None or time.monotonic() > until:
+            return None
+        if statement.touched is not None and await has_changed(connection, statement.touched):
+            return None
+        self._kept.move_to_end(sql)
+        return statement
+
+    def _keep(self, sql: str, statement: Statement) -> None:
+        self._kept[sql] = (time.monotonic() + KEPT_SECONDS, statement)
+        self._kept.move_to_end(sql)
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+
+    async def _take_apart(self, connection: Connection, standing: Standing, sql: str) -> Statement:
+        bare = check_text(sql)
+        types = await _accept(connection, bare, self._policy)
+        try:
+            prepared = await connection.prepare(bare)
+        except Exception as error:
+            if state_of(error) or not is_known(error):
+                raise
+            # The driver finds no type behind anyarray, which only a few system views have.
+            raise Refusal("A column has a type that has no values of its own. Cast it: column::text.") from None
+        attributes = prepared.get_attributes()
+        known = await load_kinds(connection, [each.type.oid for each in attributes] + types)
+        kinds = tuple(known[each.type.oid] for each in attributes)
+        names = [known[oid].name for oid in types]
+        rewritten = write_parameters(bare, names)
+        touched: Touched | None = None
+        if standing.can_probe:
+            touched = await probe(connection, rewritten, len(types))
+            check_functions(touched, self._policy)
+        else:
+            check_names(bare, self._policy)
+        return Statement(
+            original=bare,
+            sql=rewritten,
+            parameters=tuple(known[oid] for oid in types),
+            parameter_types=tuple(names),
+            columns=tuple(Column(each.name, kind.name) for each, kind in zip(attributes, kinds, strict=True)),
+            kinds=kinds,
+            touched=touched,
+        )
+
+
+def check_text(sql: str) -> str:
+    """Give the SQL without what stands behind it; refuse what no engine need see."""
+    if len(sql) > LONGEST_SQL:
+        raise Refusal(f"The SQL is longer than {LONGEST_SQL} characters. Pass long values in params.")
+    if "\0" in sql:
+        raise Refusal("The SQL holds a NUL character. Send it without; as a value, pass it as bytea in params.")
+    try:
+        sql.encode()
+    except UnicodeEncodeError:
+        raise Refusal("The SQL holds a lone surrogate, which is no valid text. Send well-formed Unicode.") from None
+    bare = strip_end(sql)
+    if not bare:
+        raise Refusal("The SQL holds no statement. Send one SELECT, WITH, VALUES, TABLE or EXPLAIN.")
+    return bare
+
+
+async def _accept(connection: Connection, sql: str, policy: Policy) -> list[int]:
+    """Ask the engine whether this is a cursor's query; gives the types of its parameters.
+
+    Preparing parses and resolves; nothing is planned or run.
+    """
+    try:
+        prepared = await connection.prepare(DECLARE + sql)
+    except Exception as error:
+        state = state_of(error)
+        if state == "0A000":  # a feature that is not supported here: INTO, data-modifying WITH
+            raise Refusal(f"{describe_error(error)} Only a statement that reads can be run here.") from None
+        if state == "42601" and "multiple commands" in text_of(error):
+            raise Refusal("One statement per call: send the first alone, then the next in a call of its own.") from None
+        if state == "42601" and _position(error) == len(DECLARE) + 1 + _start(sql):
+            raise Refusal(
+                f"{describe_error(error, policy.restricts)} Only one statement that reads can be run here: SELECT, "
+                "WITH ... SELECT, VALUES, TABLE, or EXPLAIN of one. Nothing can be changed."
+            ) from None
+        raise
+    return [kind.oid for kind in prepared.get_parameters()]
+
+
+def _position(error: Exception) -> int:
+    return int(getattr(error, "position", None) or 0)
+
+
+def _start(sql: str) -> int:
+    """Where the first word stands."""
+    return next((token.start for token in read_tokens(sql) if token.kind not in ("space", "comment")), 0)
+
+
+def bind(statement: Statement, params: object) -> list[str | None]:
+    """Turn the caller's parameters into texts, one for each `$n`."""
+    if params is None:
+        params = []
+    if not isinstance(params, list | tuple):
+        raise Refusal("params must be a list: its first value is $1 in the SQL, its second $2, and so on.")
+    given = cast("Sequence[object]", params)
+    wanted = len(statement.parameters)
+    if len(given) != wanted:
+        raise Refusal(
+            f"The SQL has {wanted} parameters ($1 to ${wanted}), and params has {len(given)} values."
+            if wanted
+            else f"The SQL has no $1, and params has {len(given)} values. Write $1 in the SQL, or leave params out."
+        )
+    return [
+        encode(value, kind, f"params[{place}]")
+        for place, (value, kind) in enumerate(zip(given, statement.parameters, strict=True))
+    ]

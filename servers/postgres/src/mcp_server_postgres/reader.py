@@ -1,0 +1,137 @@
+"""Running one examined statement through a cursor, in steps, with every value measured in the database."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .analysis import Touched
+from .answers import CUT_VALUES, MEMORY_CEILING, Column, Row, Sheet, say_bytes, say_rows
+from .driver import Connection
+from .driver import Row as Record
+from .kinds import Kind
+from .policy import Policy
+from .values import Cell, decode
+
+CURSOR = '"mcp cursor"'
+SHOWN = 1000  # characters of a value that is too long
+IN_FLIGHT = 64 * 1024 * 1024  # bytes that one step may bring at the very most
+LONGEST_STEP = 2000
+MOST_MEASURED = 800  # columns; PostgreSQL gives 1,664 at most, and a measured one is two
+LONGEST_VALUE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement that the engine has accepted and taken apart.
+
+    `sql` has its parameters as texts with casts to `parameter_types`; `touched` is None where it could not be taken
+    apart.
+    """
+
+    original: str
+    sql: str
+    parameters: tuple[Kind, ...]
+    parameter_types: tuple[str, ...]
+    columns: tuple[Column, ...]
+    kinds: tuple[Kind, ...]
+    touched: Touched | None
+
+
+class Reading:
+    """One statement and the fences it is read within."""
+
+    def __init__(self, statement: Statement, policy: Policy) -> None:
+        self._statement = statement
+        self._policy = policy
+        room = policy.max_bytes or MEMORY_CEILING
+        self._longest = min(room, LONGEST_VALUE)
+        self._measured = len(statement.kinds) <= MOST_MEASURED
+        self._room = room
+
+    async def run(self, connection: Connection, values: Sequence[str | None], limit: int) -> tuple[Sheet, str | None]:
+        """Read at most `limit` rows; the second value says what was left out."""
+        await connection.fetch(f"DECLARE {CURSOR} NO SCROLL CURSOR FOR {self.write()}", *values)
+        most = min(limit, self._policy.max_rows)
+        sheet = Sheet(most, self._room)
+        step = self._step()
+        while True:
+            wanted = min(step, most + 1 - len(sheet.rows))
+            batch = await connection.fetch(f"FETCH {wanted} FROM {CURSOR}")
+            for record in batch:
+                if len(sheet.rows) == most:
+                    return sheet, say_rows(limit, self._policy)
+                if not sheet.take(self._read_row(record, sheet)):
+                    return sheet, say_bytes(len(sheet.rows), sheet.room)
+            if len(batch) < wanted:
+                return sheet, None
+
+    def write(self) -> str:
+        """Write the statement so that every value comes in a form the driver reads, cut where it is too long.
+
+        The statement stands in parentheses, which it has been shown to fit into, and behind OFFSET 0, so that the
+        planner plans it as it stands and computes each value once.
+        """
+        kinds = self._statement.kinds
+        if not any(kind.is_long or not kind.is_direct for kind in kinds):
+            return self._statement.sql
+        inner = ", ".join(f"{_express(kind, place)} AS t{place}" for place, kind in enumerate(kinds))
+        names = ", ".join(f"c{place}" for place in range(len(kinds)))
+        source = f"(SELECT * FROM ({self._statement.sql}\n) s OFFSET 0) q({names})"  # noqa: S608  # taken whole
+        outer = [self._measure(kind, place) for place, kind in enumerate(kinds)]
+        if self._measured:
+            outer += [self._size(place) for place, kind in enumerate(kinds) if kind.is_long]
+        return f"SELECT {', '.join(outer)} FROM (SELECT {inner} FROM {source} OFFSET 0) z"  # noqa: S608  # built above
+
+    def _measure(self, kind: Kind, place: int) -> str:
+        if not (kind.is_long and self._measured):
+            return f"t{place}"
+        cut = f"pg_catalog.substring(t{place}, 1, {SHOWN})"
+        return f"CASE WHEN {self._is_too_long(place)} THEN {cut} ELSE t{place} END"
+
+    def _size(self, place: int) -> str:
+        return f"CASE WHEN {self._is_too_long(place)} THEN pg_catalog.octet_length(t{place}) END"
+
+    def _is_too_long(self, place: int) -> str:
+        return f"pg_catalog.octet_length(t{place}) OPERATOR(pg_catalog.>) {self._longest}"
+
+    def _step(self) -> int:
+        """How many rows one step brings: so few that even the longest values fit into memory."""
+        long = sum(kind.is_long for kind in self._statement.kinds)
+        if not self._measured:
+            return 1
+        return LONGEST_STEP if not long else max(1, min(LONGEST_STEP, IN_FLIGHT // (long * self._longest)))
+
+    def _read_row(self, record: Record, sheet: Sheet) -> Row:
+        kinds = self._statement.kinds
+        row: Row = []
+        size = len(kinds)
+        for place, kind in enumerate(kinds):
+            value = record[place]
+            if kind.is_long and self._measured and len(record) > len(kinds):
+                length, size = record[size], size + 1
+                if length is not None:
+                    sheet.has_cut_values = True
+                    row.append(_say_cut(value, length))
+                    continue
+            row.append(decode(value, kind))
+        return row
+
+
+def _say_cut(value: object, length: object) -> Cell:
+    if isinstance(value, bytes):
+        shown = decode(value, Kind("bytea", "bytea"))
+        return {"$cut": shown, "bytes": int(str(length))}
+    return {"$cut": str(value), "bytes": int(str(length))}
+
+
+def _express(kind: Kind, place: int) -> str:
+    if kind.form == "void":
+        return "NULL::pg_catalog.text"
+    if kind.is_direct:
+        return f"c{place}"
+    # By the type's own output function; a cast to text may be a function of somebody's.
+    return f"CASE WHEN c{place} IS DISTINCT FROM NULL THEN pg_catalog.format('%s', c{place}) END"
+
+
+def join_notes(sheet: Sheet, note: str | None) -> str | None:
+    """What was left out, and that values were cut, in one note."""
+    return " ".join(filter(None, (note, CUT_VALUES if sheet.has_cut_values else None))) or None

@@ -1,0 +1,93 @@
+"""What the role that the server connects as may do: whether it is fit to hand a model's SQL to."""
+
+from dataclasses import dataclass
+
+from .driver import Connection
+from .policy import Policy, quote
+from .refusals import Refusal
+
+DANGEROUS = ("pg_execute_server_program", "pg_read_server_files", "pg_write_server_files")
+OLDEST = 140000
+
+_ASK = """
+SELECT current_user AS role, current_database() AS database, pg_catalog.current_setting('server_version') AS release,
+  pg_catalog.current_setting('server_version_num')::int AS version, pg_catalog.pg_is_in_recovery() AS recovering,
+  pg_catalog.has_database_privilege(current_database(), 'TEMP') AS temporary,
+  ARRAY(SELECT rolname::text FROM pg_catalog.pg_roles WHERE (rolsuper OR rolname = ANY ($1::text[]))
+    AND (pg_catalog.pg_has_role(current_user, oid, 'MEMBER') OR pg_catalog.pg_has_role(session_user, oid, 'MEMBER'))
+    ORDER BY rolname) AS powers,
+  EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname IN (current_user, session_user) AND rolsuper) AS superuser
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a connection found out about itself."""
+
+    role: str
+    database: str
+    release: str
+    version: int
+    recovering: bool
+    temporary: bool
+    powers: list[str]
+    superuser: bool
+
+    @property
+    def can_probe(self) -> bool:
+        """Whether a statement can be taken apart by the engine before it runs."""
+        return self.temporary and not self.recovering and self.version >= OLDEST
+
+    def check(self, policy: Policy) -> None:
+        """Refuse a role that must not be handed a model's SQL, with the SQL that makes a fit one."""
+        if self.powers and not policy.allow_superuser:
+            what = (
+                "a superuser"
+                if self.superuser
+                else f"a member of {', '.join(self.powers)}, which may run programs or touch files on the server"
+            )
+            raise Refusal(
+                f"The role {self.role} is {what}: READ ONLY does not hold it. Nothing is run. The operator makes a fit "
+                f"role with:\n{self.fit_role()}\nand puts it into the DSN (or overrides with --allow-superuser)."
+            )
+        if policy.restricts and not self.can_probe:
+            raise Refusal(f"{self.why_not_probe()} {self.instead(policy)}")
+
+    def fit_role(self) -> str:
+        """The SQL that makes a role that may read and nothing else."""
+        return (
+            "CREATE ROLE mcp_reader LOGIN PASSWORD 'choose one';\n"
+            f"GRANT CONNECT, TEMPORARY ON DATABASE {quote(self.database)} TO mcp_reader;\n"
+            "GRANT USAGE ON SCHEMA public TO mcp_reader;\n"
+            "GRANT SELECT ON ALL TABLES IN SCHEMA public TO mcp_reader;\n"
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO mcp_reader;"
+        )
+
+    def why_not_probe(self) -> str:
+        """Say why statements cannot be taken apart on this database."""
+        if self.recovering:
+            return "This database is a standby, where --deny-table and --mask-column cannot be held."
+        if self.version < OLDEST:
+            return f"PostgreSQL {self.release} is too old for --deny-table and --mask-column: they need 14 or later."
+        return (
+            f"The role {self.role} may not make temporary objects, without which --deny-table and --mask-column "
+            f"cannot be held: GRANT TEMPORARY ON DATABASE {quote(self.database)} TO {quote(self.role)};"
+        )
+
+    def instead(self, policy: Policy) -> str:
+        """The GRANTs that withhold the same in the database itself."""
+        role = quote(self.role)
+        revoke = "REVOKE SELECT ON"  # a text for the operator, run by nobody here
+        lines = [f"{revoke} {table} FROM {role};" for table in sorted(policy.deny_tables)]
+        for table in sorted({table for table, _ in policy.mask_columns}):
+            masked = ", ".join(sorted(column for name, column in policy.mask_columns if name == table))
+            lines.append(
+                f"{revoke} {table} FROM {role}; GRANT SELECT (the columns other than {masked}) ON {table} TO {role};"
+            )
+        return "The same in the database itself, as owner of the tables:\n" + "\n".join(lines)
+
+
+async def ask_standing(connection: Connection) -> Standing:
+    """Ask a fresh connection what it may do."""
+    (row,) = await connection.fetch(_ASK, list(DANGEROUS))
+    return Standing(**dict(row))

@@ -1,0 +1,1 @@
+"""Tool surfaces that several servers share; each knows its field and no driver."""

@@ -1,0 +1,54 @@
+"""What is written about the server, held against the server: the README's tables, the registry's entry."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import cast
+
+from tests.transports.host import Host
+
+from mcp_server_postgres.cli import command_line
+
+HOME = Path(__file__).parents[3] / "servers" / "postgres"
+
+
+def table_of(title: str) -> list[list[str]]:
+    text = (HOME / "README.md").read_text("utf-8").partition(f"## {title}\n")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line[:1] == "|"]
+    return rows[2:]
+
+
+def test_the_readme_s_table_of_tools_is_that_of_the_server() -> None:
+    with Host([sys.executable, "-m", "mcp_server_postgres", "postgresql://127.0.0.1:1/x"]) as host:
+        listed = host.open().request("tools/list")["tools"]
+    served = [(tool["name"], list(tool["inputSchema"]["properties"])) for tool in listed]
+    assert [(row[0].strip("` "), re.findall(r"`(\w+)`", row[1])) for row in table_of("Tools")] == served
+
+
+def options_of_the_parser() -> set[str]:
+    actions = command_line()._actions  # pyright: ignore[reportPrivateUsage]  # argparse has no public list
+    return {option for action in actions for option in action.option_strings if option.startswith("--")}
+
+
+def test_the_readme_s_options_are_those_of_the_parser() -> None:
+    named = {option for row in table_of("Options") for option in re.findall(r"--[a-z-]+", row[0])}
+    groups = command_line()._action_groups  # pyright: ignore[reportPrivateUsage]  # as above
+    (own,) = [group for group in groups if group.title == "options of this server"]
+    mine = {option for action in own._group_actions for option in action.option_strings}  # pyright: ignore[reportPrivateUsage]  # as above
+    assert mine <= named <= options_of_the_parser()
+
+
+def test_the_registry_s_arguments_are_those_of_the_parser() -> None:
+    (package,) = json.loads((HOME / "server.json").read_text("utf-8"))["packages"]
+    actions = command_line()._actions  # pyright: ignore[reportPrivateUsage]  # argparse has no public list
+    known = {option: action for action in actions for option in action.option_strings or (action.dest,)}
+    for argument in package["packageArguments"]:
+        action = known[argument.get("name") or argument["valueHint"]]
+        assert argument.get("isRepeated", False) == (type(action).__name__ == "_ExtendAction")
+        if "default" in argument:
+            assert type(action.default)(argument["default"]) == action.default
+    (variable,) = package["environmentVariables"]
+    assert variable["name"] in cast("str", known["dsn"].help)
