@@ -23,7 +23,11 @@ HANDSHAKE = {
         "clientInfo": {"name": "test", "version": "1"},
     },
 }
-ARGUMENTS = {"postgres": ["postgresql://localhost/none"], "sqlite": ["--db-path", "shop.db", "--sample"]}
+ARGUMENTS = {
+    "postgres": ["postgresql://localhost/none"],
+    "sqlite": ["--db-path", "shop.db", "--sample"],
+    "vector": ["--data-dir", "data"],
+}
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not on the PATH")]
 

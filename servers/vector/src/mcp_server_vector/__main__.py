@@ -1,0 +1,5 @@
+"""`python -m mcp_server_vector`."""
+
+from .cli import main
+
+main()

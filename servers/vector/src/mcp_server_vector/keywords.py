@@ -1,0 +1,271 @@
+"""The keyword index: BM25 over the same passages that Chroma has, in SQLite's FTS5, with the journal of writes.
+
+What Chroma holds is what is true. Before a write touches Chroma it is noted here with all that it takes to do it
+again; the note goes in the transaction that brings this index in step. A process that dies in between leaves the note,
+and whoever writes next does the write again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+import aiosqlite
+
+from .words import spell, terms
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS collections (id INTEGER PRIMARY KEY, uuid TEXT NOT NULL UNIQUE, dirty INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS chunks (
+    id INTEGER PRIMARY KEY, collection INTEGER NOT NULL, chunk TEXT NOT NULL, document TEXT NOT NULL,
+    hash TEXT NOT NULL, UNIQUE (collection, chunk));
+CREATE INDEX IF NOT EXISTS chunks_document ON chunks (collection, document);
+CREATE TABLE IF NOT EXISTS pending (
+    collection TEXT NOT NULL, document TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (collection, document));
+CREATE TABLE IF NOT EXISTS files (
+    collection TEXT NOT NULL, path TEXT NOT NULL, size INTEGER NOT NULL, modified INTEGER NOT NULL,
+    PRIMARY KEY (collection, path));
+CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+PRAGMA user_version = 1;
+"""
+_IN: Final = 500  # values in one IN (…)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A passage as this index knows it."""
+
+    chunk: str
+    document: str
+    hash: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A write that was begun: what it is of, and all that it takes to do it again."""
+
+    collection: str
+    document: str
+    body: str
+
+
+class Keywords:
+    """One index of all collections, each with statistics of its own."""
+
+    def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
+        self._writer = writer
+        self._reader = reader
+
+    @classmethod
+    async def open(cls, path: Path) -> Keywords:
+        """Open or make the file; raises `sqlite3.Error` and `OSError`."""
+        writer = await aiosqlite.connect(path, isolation_level=None, timeout=10)
+        try:
+            await writer.execute("PRAGMA journal_mode=WAL")
+            await writer.execute("PRAGMA synchronous=NORMAL")
+            async with writer.execute("PRAGMA user_version") as cursor:
+                row = await cursor.fetchone()
+            if row is None or row[0] != 1:
+                await writer.executescript(_SCHEMA)
+            reader = await aiosqlite.connect(path, isolation_level=None, timeout=10)
+        except BaseException:
+            await writer.close()
+            raise
+        return cls(writer, reader)
+
+    async def close(self) -> None:
+        """Close the file."""
+        await self._reader.close()
+        await self._writer.close()
+
+    # --- searching ---
+
+    async def search(self, uuid: str, query: str, limit: int) -> dict[str, float]:
+        """The chunks that match best, with scores between 0 and 1: the share of the highest score there can be."""
+        number = await self._number(uuid)
+        weights = {} if number is None else await self._weigh(number, terms(query))
+        if not weights:
+            return {}
+        highest = sum(weights.values()) * 2.2  # k1 + 1: what BM25 would give a passage that is nothing but these words
+        sql = (
+            f"SELECT chunk, -bm25(words_{number}) FROM words_{number} JOIN chunks ON chunks.id = words_{number}.rowid "  # noqa: S608  # a number of ours
+            f"WHERE words_{number} MATCH ? ORDER BY rank LIMIT ?"
+        )
+        async with self._reader.execute(sql, (" OR ".join(weights), limit)) as cursor:
+            return {str(chunk): min(float(score) / highest, 1.0) async for chunk, score in cursor}
+
+    async def _weigh(self, number: int, words: Sequence[str]) -> dict[str, float]:
+        """The words that tell passages apart, by FTS5's own measure: a word of half of all passages weighs nothing."""
+        async with self._reader.execute(f"SELECT count(*) FROM words_{number}_docsize") as cursor:  # noqa: S608  # a number of ours
+            row = await cursor.fetchone()
+        total = int(row[0]) if row else 0
+        weights: dict[str, float] = {}
+        for word in words:
+            sql = f"SELECT count(*) FROM (SELECT 1 FROM words_{number} WHERE words_{number} MATCH ? LIMIT ?)"  # noqa: S608  # a number of ours
+            async with self._reader.execute(sql, (word, total // 2 + 1)) as cursor:
+                row = await cursor.fetchone()
+            found = int(row[0]) if row else 0
+            if found:
+                weights[word] = max(math.log((total - found + 0.5) / (found + 0.5)), 1e-6)
+        rare = {word: weight for word, weight in weights.items() if weight > 1e-6}
+        return rare or weights
+
+    async def count(self, uuid: str) -> tuple[int, int]:
+        """How many chunks and documents of a collection are here."""
+        sql = (
+            "SELECT count(*), count(DISTINCT document) FROM chunks "
+            "WHERE collection = (SELECT id FROM collections WHERE uuid = ?)"
+        )
+        async with self._reader.execute(sql, (uuid,)) as cursor:
+            row = await cursor.fetchone()
+        return (int(row[0]), int(row[1])) if row else (0, 0)
+
+    async def documents(self, uuid: str, limit: int, prefix: str = "") -> list[str]:
+        """The ids of documents, in their order; `limit` may be -1."""
+        sql = (
+            "SELECT DISTINCT document FROM chunks WHERE collection = (SELECT id FROM collections WHERE uuid = ?) "
+            "AND document >= ? AND document < ? ORDER BY document LIMIT ?"
+        )
+        async with self._reader.execute(sql, (uuid, prefix, prefix + "\U0010ffff", limit)) as cursor:
+            return [str(row[0]) async for row in cursor]
+
+    async def hashes(self, uuid: str) -> dict[str, str]:
+        """Every chunk of a collection with the hash it was indexed at."""
+        sql = "SELECT chunk, hash FROM chunks WHERE collection = (SELECT id FROM collections WHERE uuid = ?)"
+        async with self._reader.execute(sql, (uuid,)) as cursor:
+            return {str(chunk): str(digest) async for chunk, digest in cursor}
+
+    # --- writing, under the lock of the directory ---
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncGenerator[None]:
+        """One transaction."""
+        await self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            await self._writer.execute("COMMIT")
+        except BaseException:
+            await self._writer.execute("ROLLBACK")
+            raise
+
+    async def add_collection(self, uuid: str) -> None:
+        """Make room for a collection."""
+        if await self._number(uuid) is not None:
+            return
+        async with self.writing():
+            await self._writer.execute("INSERT OR IGNORE INTO collections (uuid, dirty) VALUES (?, 0)", (uuid,))
+            async with self._writer.execute("SELECT id FROM collections WHERE uuid = ?", (uuid,)) as cursor:
+                row = await cursor.fetchone()
+            number = int(row[0]) if row else 0
+            await self._writer.execute(
+                f"CREATE VIRTUAL TABLE IF NOT EXISTS words_{number} USING fts5"
+                "(text, tokenize = 'porter unicode61 remove_diacritics 2')"
+            )
+
+    async def drop_collection(self, uuid: str) -> None:
+        """Forget a collection."""
+        number = await self._number(uuid)
+        if number is None:
+            return
+        async with self.writing():
+            await self._writer.execute(f"DROP TABLE words_{number}")
+            await self._writer.execute("DELETE FROM chunks WHERE collection = ?", (number,))
+            await self._writer.execute("DELETE FROM collections WHERE id = ?", (number,))
+
+    async def remove(self, uuid: str, document: str) -> None:
+        """Take out a document; inside `writing`."""
+        number = await self._require(uuid)
+        sql = "SELECT id FROM chunks WHERE collection = ? AND document = ?"
+        async with self._writer.execute(sql, (number, document)) as cursor:
+            await self._take_out(number, [int(row[0]) async for row in cursor])
+
+    async def remove_chunks(self, uuid: str, chunks: Iterable[str]) -> None:
+        """Take out chunks; inside `writing`."""
+        number = await self._require(uuid)
+        names = list(chunks)
+        for start in range(0, len(names), _IN):
+            part = names[start : start + _IN]
+            sql = f"SELECT id FROM chunks WHERE collection = ? AND chunk IN ({','.join('?' * len(part))})"  # noqa: S608  # question marks
+            async with self._writer.execute(sql, (number, *part)) as cursor:
+                await self._take_out(number, [int(row[0]) async for row in cursor])
+
+    async def _take_out(self, number: int, rows: Sequence[int]) -> None:
+        values = [(row,) for row in rows]
+        await self._writer.executemany(f"DELETE FROM words_{number} WHERE rowid = ?", values)  # noqa: S608  # a number of ours
+        await self._writer.executemany("DELETE FROM chunks WHERE id = ?", values)
+
+    async def put(self, uuid: str, entries: Iterable[Entry]) -> None:
+        """Put in chunks that are not there; inside `writing`."""
+        number = await self._require(uuid)
+        for entry in entries:
+            sql = "INSERT INTO chunks (collection, chunk, document, hash) VALUES (?, ?, ?, ?)"
+            values = (number, entry.chunk, entry.document, entry.hash)
+            async with self._writer.execute(sql, values) as cursor:
+                row = cursor.lastrowid
+            await self._writer.execute(
+                f"INSERT INTO words_{number} (rowid, text) VALUES (?, ?)",  # noqa: S608  # a number of ours
+                (row, spell(entry.text)),
+            )
+
+    # --- the journal ---
+
+    async def note(self, pending: Pending) -> None:
+        """Write down what is about to be done."""
+        sql = "INSERT OR REPLACE INTO pending VALUES (?, ?, ?)"
+        await self._writer.execute(sql, (pending.collection, pending.document, pending.body))
+
+    async def settle(self, collection: str, document: str) -> None:
+        """Strike out what was done, and the mark of the file that it was read from; inside `writing`."""
+        values = (collection, document)
+        await self._writer.execute("DELETE FROM pending WHERE collection = ? AND document = ?", values)
+        await self._writer.execute("DELETE FROM files WHERE collection = ? AND path = ?", values)
+
+    async def unsettled(self) -> list[tuple[str, str]]:
+        """What was begun and not finished."""
+        async with self._writer.execute("SELECT collection, document FROM pending") as cursor:
+            return [(str(row[0]), str(row[1])) async for row in cursor]
+
+    async def pending(self, collection: str, document: str) -> Pending | None:
+        """One thing that was begun."""
+        sql = "SELECT body FROM pending WHERE collection = ? AND document = ?"
+        async with self._writer.execute(sql, (collection, document)) as cursor:
+            row = await cursor.fetchone()
+        return None if row is None else Pending(collection, document, str(row[0]))
+
+    # --- what is remembered ---
+
+    async def remember(self, name: str, value: str) -> None:
+        """Keep a value."""
+        await self._writer.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (name, value))
+
+    async def recall(self, name: str) -> str | None:
+        """A value that was kept."""
+        async with self._reader.execute("SELECT value FROM state WHERE name = ?", (name,)) as cursor:
+            row = await cursor.fetchone()
+        return None if row is None else str(row[0])
+
+    async def marks(self, collection: str) -> dict[str, tuple[int, int]]:
+        """Sizes and times of the files that were indexed."""
+        sql = "SELECT path, size, modified FROM files WHERE collection = ?"
+        async with self._reader.execute(sql, (collection,)) as cursor:
+            return {str(path): (int(size), int(modified)) async for path, size, modified in cursor}
+
+    async def keep_mark(self, collection: str, path: str, mark: tuple[int, int]) -> None:
+        """Remember the size and time of a file that was indexed."""
+        await self._writer.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (collection, path, *mark))
+
+    async def _number(self, uuid: str) -> int | None:
+        async with self._writer.execute("SELECT id FROM collections WHERE uuid = ?", (uuid,)) as cursor:
+            row = await cursor.fetchone()
+        return None if row is None else cast("int", row[0])
+
+    async def _require(self, uuid: str) -> int:
+        number = await self._number(uuid)
+        if number is None:
+            raise LookupError(f"{uuid} was not added")
+        return number

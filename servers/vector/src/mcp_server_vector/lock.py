@@ -1,0 +1,95 @@
+"""One writer at a time on a data directory, among processes. The system frees the lock of a process that dies."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from .refusals import Busy, Refusal
+
+PATIENCE: Final = 5.0
+_PAUSE: Final = 0.02
+
+
+class WriteLock:
+    """The lock of a directory, by `flock` on a file in it; the file names its holder, for whoever waits."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "writer.lock"
+        self._ours = asyncio.Lock()
+
+    @asynccontextmanager
+    async def hold(self, purpose: str, patience: float = PATIENCE) -> AsyncGenerator[None]:
+        """Hold the lock; raises `Busy` when others keep it for longer than `patience` seconds."""
+        deadline = time.monotonic() + patience
+        try:
+            async with asyncio.timeout(max(patience, 0.001)):
+                await self._ours.acquire()
+        except TimeoutError:
+            raise Busy(f"This server is still writing ({self._holder()}): call again when it is done.") from None
+        try:
+            descriptor = await self._take(deadline, purpose)
+            try:
+                yield
+            finally:
+                os.close(descriptor)  # which gives the lock back
+        finally:
+            self._ours.release()
+
+    async def _take(self, deadline: float, purpose: str) -> int:
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise Refusal(f"{self._path} cannot be opened for writing: {error.strerror}.") from error
+        try:
+            while not _try_lock(descriptor):
+                if time.monotonic() >= deadline:
+                    raise Busy(
+                        f"Another process writes to {self._path.parent} and did not finish in time: {self._holder()}. "
+                        "Call again, or end that process; searching goes on meanwhile."
+                    )
+                await asyncio.sleep(_PAUSE)
+            self._sign(descriptor, purpose)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _sign(self, descriptor: int, purpose: str) -> None:
+        note = {"pid": os.getpid(), "program": Path(sys.argv[0]).name, "purpose": purpose, "since": int(time.time())}
+        with suppress(OSError):  # a full disk: the lock holds without a name
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(note).encode(), 0)
+
+    def _holder(self) -> str:
+        try:
+            note = json.loads(self._path.read_bytes())
+            since = max(int(time.time()) - int(note["since"]), 0)
+            return f"{note['program']} (process {note['pid']}) is {note['purpose']}, since {since} s"
+        except (OSError, ValueError, KeyError, TypeError):
+            return "it has not said what it does"
+
+
+def _try_lock(descriptor: int) -> bool:
+    if sys.platform == "win32":
+        import msvcrt
+
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,124 @@
+"""The search: by meaning, by words, or both, and under the same filters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from .embedders import Embedder
+from .engine import Engine
+from .fusion import fuse, similarity
+from .records import Hit, Mode
+from .refusals import Mismatch
+from .rules import Filter, check_filter
+from .vectors import CHUNKS, HEADING, Chunk, Collection, check_embedder
+
+_CANDIDATES: Final = 100  # of each search, at least; the fusion sees no more
+_DEEPEST: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """How to search."""
+
+    top_k: int = 5
+    mode: Mode = "hybrid"
+    where: Filter | None = None
+    where_document: Filter | None = None
+    min_score: float = 0.0
+
+
+class Search:
+    """Searches the collections of an engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def run(self, collection: Collection, query: str, question: Question) -> list[Hit]:
+        """Find passages, the best first."""
+        filters = {
+            "where": check_filter(question.where, "where"),
+            "where_document": check_filter(question.where_document, "where_document"),
+        }
+        await self._engine.check_step(collection)
+        wanted = max(question.top_k, _CANDIDATES if question.mode == "hybrid" else 0)
+        chunks: dict[str, Chunk] = {}
+        semantic: dict[str, float] = {}
+        keyword: dict[str, float] = {}
+        weight = 1.0
+        if question.mode != "keyword":
+            embedder = await self._embedder(collection)
+            weight = embedder.weight
+            vector = await self._embed(embedder, query)
+            semantic = await self._nearest(collection, vector, wanted, filters, chunks)
+        if question.mode != "semantic":
+            keyword = await self._matching(collection, query, wanted, filters, chunks)
+        scores = semantic
+        if question.mode == "keyword":
+            scores = keyword
+        elif question.mode == "hybrid":
+            scores = fuse(semantic, keyword, weight)
+        best = sorted(scores, key=lambda each: (-scores[each], each))
+        hits = [to_hit(chunks[each], scores[each]) for each in best if scores[each] >= question.min_score]
+        return hits[: question.top_k]
+
+    async def _embedder(self, collection: Collection) -> Embedder:
+        check_embedder(collection, self._engine.settings.embedder.name)
+        embedder = await self._engine.preparation.embedder()
+        await self._engine.load(collection)
+        return embedder
+
+    async def _embed(self, embedder: Embedder, query: str) -> list[float]:
+        found = await self._engine.call(embedder.embed, [query])
+        return [float(each) for each in found[0]]
+
+    async def _nearest(
+        self,
+        collection: Collection,
+        vector: Sequence[float],
+        wanted: int,
+        filters: Mapping[str, Filter | None],
+        chunks: dict[str, Chunk],
+    ) -> dict[str, float]:
+        if collection.dimension is not None and collection.dimension != len(vector):
+            raise Mismatch(
+                f"The collection {collection.name} holds vectors of {collection.dimension} numbers and the embedder "
+                f"makes {len(vector)}: it was filled by another model of the same name. Index into a new collection."
+            )
+        found = await self._engine.call(self._engine.chroma.nearest, collection, vector, wanted, **filters)
+        chunks.update({chunk.id: chunk for chunk, _ in found})
+        return {chunk.id: similarity(distance, collection.distance) for chunk, distance in found}
+
+    async def _matching(
+        self,
+        collection: Collection,
+        query: str,
+        wanted: int,
+        filters: Mapping[str, Filter | None],
+        chunks: dict[str, Chunk],
+    ) -> dict[str, float]:
+        """The best matches that pass the filters: looks deeper until there are enough, or no more."""
+        depth = wanted
+        while True:
+            found = await self._engine.keywords.search(collection.uuid, query, depth)
+            missing = [each for each in found if each not in chunks or any(filters.values())]
+            passed = await self._engine.call(self._engine.chroma.get, collection, missing, **filters) if missing else []
+            chunks.update({chunk.id: chunk for chunk in passed})
+            kept = {chunk.id for chunk in passed} | ({*found} - {*missing})
+            if len(kept) >= wanted or len(found) < depth or depth >= _DEEPEST:
+                return {each: score for each, score in found.items() if each in kept}
+            depth *= 8
+
+
+def to_hit(chunk: Chunk, score: float) -> Hit:
+    """A chunk as it is answered."""
+    return Hit(
+        id=chunk.document,
+        chunk=chunk.position,
+        chunks=chunk.number(CHUNKS, 1),
+        text=chunk.text.strip(),
+        heading=str(chunk.metadata.get(HEADING, "")),
+        metadata=chunk.given,
+        score=round(score, 4),
+    )

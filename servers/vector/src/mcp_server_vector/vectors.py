@@ -1,0 +1,333 @@
+"""Chroma, called from threads: collections, chunks, nearest neighbours. Never an embedding function of Chroma's own."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlsplit
+
+from .refusals import Mismatch, Missing, Refusal
+from .rules import Scalar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vectors = NDArray[np.float32]
+
+EMBEDDER: Final = "mcp:embedder"
+DIMENSION: Final = "mcp:dimension"
+DOCUMENT: Final = "mcp:document"
+CHUNK: Final = "mcp:chunk"
+CHUNKS: Final = "mcp:chunks"
+HASH: Final = "mcp:hash"
+START: Final = "mcp:start"
+HEADING: Final = "mcp:heading"
+PAGE: Final = 1000
+_TIMEOUT: Final = 60.0
+
+_INDEX: Final = {"space": "cosine", "ef_search": 200, "ef_construction": 200, "sync_threshold": 2000}
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A stored chunk: what Chroma calls an item."""
+
+    id: str
+    text: str
+    metadata: Mapping[str, Scalar | None]
+
+    def number(self, key: str, default: int = 0) -> int:
+        """A whole number among the metadata."""
+        value = self.metadata.get(key)
+        return value if isinstance(value, int) else default
+
+    @property
+    def given(self) -> dict[str, Scalar]:
+        """The metadata as they were given, without what the store adds."""
+        return {key: value for key, value in self.metadata.items() if value is not None and not key.startswith("mcp:")}
+
+    @property
+    def document(self) -> str:
+        """The id of its document; an item that others stored is one of its own."""
+        return str(self.metadata.get(DOCUMENT, self.id))
+
+    @property
+    def position(self) -> int:
+        """Where it stands among the chunks of its document, from 0."""
+        return self.number(CHUNK)
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A collection, with what it remembers of how it was embedded."""
+
+    name: str
+    uuid: str
+    embedder: str | None
+    dimension: int | None
+    distance: str
+    handle: Any = field(repr=False, compare=False)
+
+
+def check_embedder(collection: Collection, name: str) -> None:
+    """Refuse to mix the vectors of two embedders."""
+    if collection.embedder is None:
+        raise Mismatch(
+            f"The collection {collection.name} does not say what it was embedded with, so that nothing here can be "
+            "compared with it: search it with mode keyword, or index its documents into another collection."
+        )
+    if collection.embedder != name:
+        raise Mismatch(
+            f"The collection {collection.name} was embedded with {collection.embedder}, and this server runs {name}: "
+            f"start it with --embedder {collection.embedder}, search with mode keyword, or use another collection."
+        )
+
+
+def chunk_id(document: str, position: int) -> str:
+    """The id of a chunk; no two documents share one, since every chunk's id ends in its number."""
+    return f"{document}#{position}"
+
+
+class Chroma:
+    """A Chroma database, in a directory or behind a URL."""
+
+    def __init__(self, folder: Path, url: str | None = None) -> None:
+        self._folder = folder
+        self._url = url
+        self._client: Any = None
+        self._stamped = ("", "")
+
+    # --- opening ---
+
+    def open(self) -> None:
+        """Import Chroma and open the database; raises `Refusal`."""
+        import chromadb
+        from chromadb.config import Settings
+
+        fixed: dict[str, Any] = {
+            "_env_file": None,  # a .env file in the current directory is nobody's word here
+            "anonymized_telemetry": False,
+            "chroma_otel_collection_endpoint": "",
+            "allow_reset": False,
+            "migrations": "apply",
+        }
+        try:
+            if self._url is None:
+                settings = Settings(**fixed, chroma_api_impl="chromadb.api.rust.RustBindingsAPI")
+                self._client = chromadb.PersistentClient(str(self._folder), settings)
+            else:
+                self._client = _connect(chromadb, Settings(**fixed), self._url)
+        except Exception as error:
+            where = self._url or str(self._folder)
+            raise Refusal(f"Chroma could not open {where}: {_first_line(error)}. Check it, then call again.") from error
+
+    def close(self) -> None:
+        """Let go of the database."""
+        client, self._client = self._client, None
+        if client is None:
+            return
+        sessions = [] if self._url is None else _sessions(client)
+        client.close()
+        for session in sessions:  # Chroma leaves them to the garbage collector
+            session.close()
+
+    def reopen(self) -> None:
+        """Read the database anew: another process has written to it, and what is in memory is old."""
+        self.close()
+        self.open()
+
+    def stamp(self) -> str:
+        """What changes with every write of chunks or collections, whoever writes; blocks."""
+        if self._url is not None:
+            return "remote"
+        counter = self._read_counter()
+        if counter != self._stamped[0]:
+            self._stamped = counter, self._read_stamp(counter)
+        return self._stamped[1]
+
+    def _read_counter(self) -> str:
+        """The change counter of Chroma's SQLite file. Opening the database moves it too, so that it proves little."""
+        try:
+            with (self._folder / "chroma.sqlite3").open("rb", buffering=0) as file:
+                header = file.read(28)
+        except FileNotFoundError:
+            return ""
+        return header[24:28].hex()
+
+    def _read_stamp(self, counter: str) -> str:
+        if not counter:
+            return ""
+        uri = f"file:{quote(str(self._folder / 'chroma.sqlite3'))}?mode=ro"
+        try:
+            with closing(sqlite3.connect(uri, uri=True, timeout=5)) as raw:
+                (last,) = raw.execute("SELECT max(seq_id) FROM embeddings_queue").fetchone()
+                names = raw.execute("SELECT id, name FROM collections ORDER BY id").fetchall()
+        except sqlite3.Error:  # a later Chroma may keep its log elsewhere: then every change counts
+            return counter
+        return f"{last}-{sha256(repr(names).encode()).hexdigest()[:16]}"
+
+    # --- collections ---
+
+    def collections(self) -> list[Collection]:
+        """All of them, by name."""
+        found: list[Collection] = []
+        while True:
+            page = self._client.list_collections(limit=PAGE, offset=len(found))
+            found += [_describe(each) for each in page]
+            if len(page) < PAGE:
+                return sorted(found, key=lambda each: each.name)
+
+    def find(self, name: str) -> Collection | None:
+        """A collection, if there is one of the name."""
+        from chromadb.errors import NotFoundError
+
+        try:
+            return _describe(self._client.get_collection(name, embedding_function=None))
+        except NotFoundError:
+            return None
+
+    def create(self, name: str, embedder: str, dimension: int) -> Collection:
+        """Make a collection that remembers how it is embedded."""
+        made = self._client.create_collection(
+            name,
+            embedding_function=None,
+            configuration={"hnsw": dict(_INDEX)},
+            metadata={EMBEDDER: embedder, DIMENSION: dimension},
+            get_or_create=True,
+        )
+        return _describe(made)
+
+    # --- chunks ---
+
+    def upsert(self, collection: Collection, chunks: Sequence[Chunk], vectors: Vectors) -> None:
+        """Write chunks. Chroma merges metadata: a key that shall go is given as None."""
+        with _clearly():
+            collection.handle.upsert(
+                ids=[chunk.id for chunk in chunks],
+                embeddings=vectors,
+                documents=[chunk.text for chunk in chunks],
+                metadatas=[dict(chunk.metadata) for chunk in chunks],
+            )
+
+    def delete(self, collection: Collection, ids: Sequence[str]) -> None:
+        """Delete chunks."""
+        for start in range(0, len(ids), PAGE):
+            with _clearly():
+                collection.handle.delete(ids=list(ids[start : start + PAGE]))
+
+    def settle(self, collection: Collection, vector: Sequence[float]) -> None:
+        """Wait until what Chroma does behind a write is done: it does one thing after the other."""
+        with _clearly():
+            collection.handle.query(query_embeddings=[vector], n_results=1, include=[])
+
+    def count(self, collection: Collection) -> int:
+        """How many chunks there are."""
+        return int(collection.handle.count())
+
+    def get(self, collection: Collection, ids: Sequence[str], **conditions: object) -> list[Chunk]:
+        """Chunks by their ids, in that order; those that are not there, or do not meet the conditions, are left out."""
+        found: dict[str, Chunk] = {}
+        for start in range(0, len(ids), PAGE):
+            with _clearly():
+                page = collection.handle.get(ids=list(ids[start : start + PAGE]), **_given(conditions))
+            found.update({chunk.id: chunk for chunk in _read(page)})
+        return [found[each] for each in ids if each in found]
+
+    def select(self, collection: Collection, limit: int | None, offset: int = 0, **conditions: object) -> list[Chunk]:
+        """Chunks that meet conditions; `include=["metadatas"]` leaves out their texts."""
+        with _clearly():
+            return _read(collection.handle.get(limit=limit, offset=offset, **_given(conditions)))
+
+    def nearest(
+        self, collection: Collection, vector: Sequence[float], limit: int, **conditions: object
+    ) -> list[tuple[Chunk, float]]:
+        """The nearest chunks with their distances."""
+        with _clearly():
+            page = collection.handle.query(query_embeddings=[vector], n_results=limit, **_given(conditions))
+        columns = {key: page[key][0] for key in ("ids", "documents", "metadatas")}
+        return list(zip(_read(columns), map(float, page["distances"][0]), strict=True))
+
+    def vectors(self, collection: Collection, ids: Sequence[str]) -> tuple[list[str], Vectors]:
+        """The vectors of chunks; ids that are not there are left out."""
+        import numpy as np
+
+        page = collection.handle.get(ids=list(ids), include=["embeddings"])
+        return list(page["ids"]), np.asarray(page["embeddings"], dtype=np.float32)
+
+
+def _connect(chromadb: Any, settings: Any, url: str) -> Any:
+    parts = urlsplit(url)
+    secure = parts.scheme == "https"
+    client = chromadb.HttpClient(
+        host=parts.hostname or "127.0.0.1", port=parts.port or (443 if secure else 8000), ssl=secure, settings=settings
+    )
+    for session in _sessions(client):
+        session.timeout = _TIMEOUT  # Chroma sets none
+    return client
+
+
+def _sessions(client: Any) -> list[Any]:
+    """The HTTP clients that a client of Chroma holds."""
+    holders = [getattr(each, "_server", None) for each in (client, getattr(client, "_admin_client", None))]
+    found = [getattr(each, "_session", None) for each in holders]
+    return [each for each in dict.fromkeys(found) if each is not None]
+
+
+def _describe(handle: Any) -> Collection:
+    model = handle.get_model()
+    # Chroma builds what a stored schema names - a model to download, code to import - before it writes. Without the
+    # schema it does not; vectors are made here and nowhere else.
+    model.serialized_schema = None
+    configuration: Mapping[str, Any] = model.configuration_json or {}
+    index: Mapping[str, Any] = configuration.get("hnsw") or configuration.get("spann") or {}
+    metadata: Mapping[str, Any] = model.metadata or {}
+    embedder, dimension = metadata.get(EMBEDDER), metadata.get(DIMENSION) or model.dimension
+    if not isinstance(embedder, str):
+        known: Mapping[str, Any] = configuration.get("embedding_function") or {}
+        embedder = "onnx:all-MiniLM-L6-v2" if known.get("name") in ("default", "onnx_mini_lm_l6_v2") else None
+    return Collection(
+        name=str(model.name),
+        uuid=str(model.id),
+        embedder=embedder,
+        dimension=dimension if isinstance(dimension, int) else None,
+        distance=str(index.get("space") or metadata.get("hnsw:space") or "l2"),
+        handle=handle,
+    )
+
+
+def _read(page: Mapping[str, Any]) -> list[Chunk]:
+    rows = zip(page["ids"], page["documents"] or [""] * len(page["ids"]), page["metadatas"], strict=True)
+    return [Chunk(str(each), text or "", metadata or {}) for each, text, metadata in rows]
+
+
+def _given(conditions: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in conditions.items() if value is not None}
+
+
+@contextmanager
+def _clearly() -> Generator[None]:
+    """Turn what Chroma says of bad input into a refusal."""
+    from chromadb.errors import ChromaError, InvalidArgumentError, NotFoundError
+
+    try:
+        yield
+    except NotFoundError as error:
+        raise Missing("The collection was deleted meanwhile: call list_collections.") from error
+    except (ValueError, TypeError, InvalidArgumentError) as error:
+        raise Refusal(f"Chroma refused this: {_first_line(error)}") from error
+    except ChromaError as error:
+        raise Refusal(
+            f"Chroma failed: {_first_line(error)}. See to its disk, then call again; what was acknowledged is kept."
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    with suppress(Exception):
+        return (str(error).splitlines() or [type(error).__name__])[0][:300]
+    return type(error).__name__

@@ -1,0 +1,93 @@
+"""Directories whose files are kept in step with their collections, from one run of the server to the next."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+from .folders import Folder
+from .globs import Glob
+from .indexing import Indexer, Tally
+from .refusals import Refusal
+from .store import DEFAULT_COLLECTION
+
+logger = logging.getLogger(__name__)
+
+_GATHER: Final = 200  # milliseconds in which changes are gathered
+_RETRY: Final = 5.0
+_ALL: Final = Glob("**/*")
+
+
+class Watch:
+    """Keeps the watched folders of an indexer in step; `changed` hears the name of each collection that changed."""
+
+    def __init__(self, indexer: Indexer, watched: Iterable[Folder], changed: Callable[[str], None]) -> None:
+        self._indexer = indexer
+        self._watched = tuple(watched)
+        self._changed = changed
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for folder in self._watched:
+                group.create_task(self._watch(folder))
+
+    async def _watch(self, folder: Folder) -> None:
+        while True:
+            try:
+                await self._follow(folder)
+            except (OSError, RuntimeError) as problem:  # the directory is gone, or there are too many to watch
+                logger.warning("%s is watched again in %g s: %s", folder.path, _RETRY, problem)
+            await asyncio.sleep(_RETRY)
+
+    async def _follow(self, folder: Folder) -> None:
+        from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]  # its stop_event names anyio's type
+
+        ready = asyncio.Event()
+        first = asyncio.create_task(self._look(folder, {""}, ready))
+        try:
+            # The watch begins before the first look, so that nothing slips between them.
+            changes = awatch(
+                folder.path, watch_filter=None, debounce=_GATHER, step=50, rust_timeout=1000, yield_on_timeout=True
+            )
+            async for found in changes:
+                ready.set()
+                places = {place for _, path in found if (place := folder.place(Path(path))) is not None}
+                if places:
+                    await first
+                    await self._look(folder, _topmost(places))
+        finally:
+            first.cancel()
+
+    async def _look(self, folder: Folder, places: Iterable[str], ready: asyncio.Event | None = None) -> None:
+        collection = folder.collection or DEFAULT_COLLECTION
+        if ready is not None:
+            await ready.wait()
+        tally = Tally()
+        for place in places:
+            await self._persist(lambda place=place: self._indexer.update(folder, place, collection, _ALL, tally))
+        for path, problem in tally.skipped:
+            logger.info("%s is not indexed: %s", path, problem)
+        if tally.created or tally.updated or tally.deleted:
+            self._changed(collection)
+
+    async def _persist(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Try until it is done: another server may hold the lock, a disk may be full for a while."""
+        while True:
+            try:
+                return await work()
+            except (Refusal, OSError) as problem:
+                logger.warning("watching goes on in %g s: %s", _RETRY, problem)
+                await asyncio.sleep(_RETRY)
+
+
+def _topmost(places: set[str]) -> list[str]:
+    """Leave out what lies in another of the places."""
+    return [each for each in sorted(places) if not any(_holds(other, each) for other in places)]
+
+
+def _holds(outer: str, inner: str) -> bool:
+    return outer != inner and (outer == "" or inner.startswith(f"{outer}/"))

@@ -1,0 +1,50 @@
+"""What is written about the server, held against the server: the README's tables, the registry's entry."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from tests.servers.vector.desk import SERVER
+from tests.transports.host import Host
+
+from mcp_server_vector.cli import command_line
+
+HOME = Path(__file__).parents[3] / "servers" / "vector"
+
+
+def table_of(title: str) -> list[list[str]]:
+    text = (HOME / "README.md").read_text("utf-8").partition(f"## {title}\n")[2].partition("\n## ")[0]
+    text = text.strip().partition("\n\n")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    return rows[2:]
+
+
+def test_the_readme_s_table_of_tools_is_that_of_the_server(tmp_path: Path) -> None:
+    with Host([*SERVER, "--data-dir", str(tmp_path), "--files", str(tmp_path)]) as host:
+        listed = host.open().request("tools/list")["tools"]
+    served = [(tool["name"], list(tool["inputSchema"]["properties"])) for tool in listed]
+    assert [(row[0].strip("` "), re.findall(r"`(\w+)`", row[1])) for row in table_of("Tools")] == served
+
+
+def test_the_readme_s_options_are_those_of_the_parser() -> None:
+    named = {option for row in table_of("Options") for option in re.findall(r"--[a-z-]+", row[0])}
+    groups = command_line()._action_groups  # pyright: ignore[reportPrivateUsage]  # argparse has no public list
+    (own,) = [group for group in groups if group.title == "options of this server"]
+    mine = {option for action in own._group_actions for option in action.option_strings}  # pyright: ignore[reportPrivateUsage]  # as above
+    actions = command_line()._actions  # pyright: ignore[reportPrivateUsage]  # as above
+    assert mine <= named <= {option for action in actions for option in action.option_strings}
+
+
+def test_the_registry_s_entry_is_that_of_the_parser() -> None:
+    (package,) = json.loads((HOME / "server.json").read_text("utf-8"))["packages"]
+    actions = command_line()._actions  # pyright: ignore[reportPrivateUsage]  # argparse has no public list
+    known = {option: action for action in actions for option in action.option_strings}
+    for argument in package["packageArguments"]:
+        action = known[argument["name"]]
+        assert argument.get("isRepeated", False) == (type(action).__name__ == "_ExtendAction")
+        if "default" in argument:
+            assert str(action.default) == argument["default"]
+    variables = {each["name"] for each in package["environmentVariables"]}
+    assert variables == {"CHROMA_DB_PATH", "OPENAI_API_KEY"}

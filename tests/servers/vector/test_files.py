@@ -1,0 +1,190 @@
+"""Files: only what changed is read, only what was named may be read, and a watched directory stays in step."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from tests.servers.vector.conftest import Opener, Shelf
+
+from mcp_server_vector.folders import Folder, Unreadable
+from mcp_server_vector.globs import Glob
+from mcp_server_vector.indexing import Indexer, Tally
+from mcp_server_vector.refusals import Refusal
+from mcp_server_vector.watching import Watch
+
+EVERY = Glob("**/*")
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    """A directory with texts, and with what is no text."""
+    folder = tmp_path / "desk"
+    for name, text in {
+        "a.md": "# Apples\nApples are red.",
+        "sub/b.txt": "Bananas are yellow.",
+        "c.md": "Cherries.",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    (folder / "image.png").write_bytes(b"\x89PNG\x00\x01")
+    (folder / ".hidden.md").write_text("Hidden.")
+    (folder / "empty.md").write_text("")
+    return folder
+
+
+@pytest.fixture
+def opened(shelf: Opener, tmp_path: Path) -> Shelf:
+    return shelf(tmp_path / "data")
+
+
+def counts(tally: Tally) -> tuple[int, int, int, int]:
+    return tally.created, tally.updated, tally.unchanged, tally.deleted
+
+
+def test_files_are_indexed_once_and_follow_what_happens_to_them(opened: Shelf, desk: Path) -> None:
+    indexer = Indexer(opened.store, [Folder(desk)])
+
+    def index(*paths: str, glob: str = "**/*") -> tuple[int, int, int, int]:
+        return counts(opened.run(indexer.index(paths, "notes", glob)))
+
+    assert index() == (3, 0, 0, 0)
+    assert index() == (0, 0, 3, 0)
+    assert opened.ids("yellow bananas", top_k=1) == [str(desk / "sub" / "b.txt")]
+    (desk / "a.md").write_text("Apples are green, and sour.")
+    (desk / "c.md").rename(desk / "d.md")
+    assert index() == (1, 1, 1, 1)
+    assert opened.ids("sour", mode="keyword") == [str(desk / "a.md")]
+    assert opened.ids("cherries", mode="keyword") == [str(desk / "d.md")]
+    (desk / "sub" / "b.txt").unlink()
+    assert index("a.md") == (0, 0, 1, 0)  # a part says nothing of the rest
+    assert index(glob="*.md") == (0, 0, 2, 0)
+    assert index() == (0, 0, 2, 1)
+    (desk / "a.md").write_bytes(b"\x00binary")
+    assert index() == (0, 0, 1, 1)
+
+
+def test_what_cannot_be_indexed_is_passed_over_with_a_reason(opened: Shelf, desk: Path) -> None:
+    (desk / "latin.txt").write_bytes("Zürich".encode("latin-1"))
+    (desk / "utf16.txt").write_bytes("Wide words.".encode("utf-16"))
+    (desk / "bom.txt").write_bytes(b"\xef\xbb\xbfMarked words.")
+    (desk / "big.txt").write_bytes(b"word " * 900_000)
+    os.mkfifo(desk / "pipe.txt")
+    tally = opened.run(Indexer(opened.store, [Folder(desk)]).index([], "notes", "**/*"))
+    assert tally.created == 5
+    assert dict(tally.skipped).keys() == {"latin.txt", "big.txt", "empty.md", "image.png"}
+    assert opened.get(str(desk / "bom.txt"))[0].text == "Marked words."
+    assert opened.get(str(desk / "utf16.txt"))[0].text == "Wide words."
+
+
+def test_nothing_outside_is_read(opened: Shelf, desk: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "key.txt").write_text("hush hush secret")
+    (desk / "link.txt").symlink_to(secret / "key.txt")
+    (desk / "door").symlink_to(secret, target_is_directory=True)
+    indexer = Indexer(opened.store, [Folder(desk)])
+    for path in (str(secret), "../secret/key.txt", "/etc/passwd", f"{desk}-other", "~/x", "a\x00b"):
+        with pytest.raises(Refusal):
+            opened.run(indexer.index([path], "notes", "**/*"))
+    opened.run(indexer.index([".", "link.txt", "door/key.txt", "door"], "notes", "**/*"))
+    assert opened.ids("hush secret", mode="keyword") == []
+    with pytest.raises(Unreadable):
+        Folder(desk).read("door/key.txt")
+    with pytest.raises(Refusal, match="--files"):
+        opened.run(Indexer(opened.store, []).index([], "notes", "*"))
+
+
+def test_a_folder_swapped_for_a_link_in_between_gains_nothing(desk: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "b.txt").write_text("hush")
+    folder = Folder(desk)
+    found = dict(folder.walk("", EVERY))
+    assert "sub/b.txt" in found
+    (desk / "sub").rename(tmp_path / "moved")
+    (desk / "sub").symlink_to(secret, target_is_directory=True)
+    with pytest.raises(Unreadable):
+        folder.read("sub/b.txt")
+    assert "sub/b.txt" not in dict(folder.walk("", EVERY))
+    assert folder.mark("sub/b.txt") is None
+
+
+def test_indexing_can_be_cancelled_and_goes_on_where_it_was(opened: Shelf, desk: Path) -> None:
+    for number in range(30):
+        (desk / f"n{number:02}.md").write_text(f"Note number {number}.")
+    indexer = Indexer(opened.store, [Folder(desk)])
+    seen: list[int] = []
+
+    async def give_up() -> None:
+        async def progress(done: int, total: int, path: str) -> None:
+            assert total == 35
+            seen.append(done)
+            if done == 10:
+                work.cancel()
+
+        work = asyncio.create_task(indexer.index([], "notes", "**/*", progress))
+        with pytest.raises(asyncio.CancelledError):
+            await work
+
+    opened.run(give_up())
+    assert seen == list(range(1, 11))
+    again = opened.run(indexer.index([], "notes", "**/*"))
+    assert again.unchanged >= 8
+    assert len(opened.get()) == 33
+
+
+def test_a_document_deleted_by_hand_comes_back_with_the_next_indexing(opened: Shelf, desk: Path) -> None:
+    indexer = Indexer(opened.store, [Folder(desk)])
+    opened.run(indexer.index([], "notes", "**/*"))
+    opened.run(opened.store.delete("notes", [str(desk / "a.md")]))
+    assert counts(opened.run(indexer.index([], "notes", "**/*"))) == (1, 0, 2, 0)
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(15):
+        while not await condition():  # noqa: ASYNC110  # nothing sends word of what a watch has done
+            await asyncio.sleep(0)
+
+
+def test_a_watched_folder_is_kept_in_step(opened: Shelf, desk: Path) -> None:
+    changed: list[str] = []
+    folder = Folder(desk, "papers")
+    watch = Watch(Indexer(opened.store, [folder]), [folder], changed.append)
+
+    async def names() -> set[str]:
+        return {Path(each).name for each in await opened.store.ids_under("papers", str(desk))}
+
+    async def holds(*expected: str) -> bool:
+        return bool(changed) and await names() == {*expected}
+
+    async def empty(folder: Path) -> bool:
+        return await opened.store.ids_under("papers", str(folder)) == []
+
+    async def live() -> None:
+        task = asyncio.create_task(watch.run())
+        await until(lambda: holds("a.md", "b.txt", "c.md"))
+        (desk / "new.md").write_text("Fresh news.")
+        await until(lambda: holds("a.md", "b.txt", "c.md", "new.md"))
+        (desk / "c.md").unlink()
+        (desk / "sub").rename(desk / "moved")
+        await until(lambda: holds("a.md", "b.txt", "new.md"))
+        await until(lambda: empty(desk / "sub"))
+        task.cancel()
+        await asyncio.wait([task])
+
+    opened.run(live())
+    (desk / "a.md").unlink()  # while nobody watches
+    changed.clear()
+
+    async def restart() -> None:
+        task = asyncio.create_task(Watch(Indexer(opened.store, [folder]), [folder], changed.append).run())
+        await until(lambda: holds("b.txt", "new.md"))
+        task.cancel()
+        await asyncio.wait([task])
+
+    opened.run(restart())
+    assert set(changed) == {"papers"}
