@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from tests.servers.filesystem.conftest import CANARY
-from tests.stage import Json, judged_client
+from tests.stage import MODERN, Json, judged_client
 
 from mcp_kernel.testing.memory import Refused
 from mcp_server_filesystem.sandbox import Directory, Policy, Sandbox
@@ -23,12 +23,19 @@ if TYPE_CHECKING:
     from mcp_kernel.testing.eras import Client
 
 Arguments = Callable[[str], Json]
-by_every_way = pytest.mark.parametrize("by_walking", [False, True], ids=["openat2", "walk"])
+FRONTS = (("2025-11-25", False), (MODERN, True))
+"""Both eras and both ways of opening a path, each of them once."""
+
+in_turn = pytest.mark.parametrize(("revision", "by_walking"), FRONTS, ids=["legacy-openat2", "modern-walk"])
+on_every_front = pytest.mark.parametrize(
+    ("revision", "by_walking"),
+    [*FRONTS, ("2025-11-25", True), (MODERN, False)],
+    ids=["legacy-openat2", "modern-walk", "legacy-walk", "modern-openat2"],
+)
 TEMPLATE = "file://{+path}"
 
 READERS: dict[str, Arguments] = {
     "read_text_file": lambda path: {"path": path},
-    "read_text_file by its head": lambda path: {"path": path, "head": 5},
     "read_text_file by its tail": lambda path: {"path": path, "tail": 5},
     "read_text_file by lines": lambda path: {"path": path, "offset": 1, "limit": 5},
     "read_file": lambda path: {"path": path},
@@ -49,11 +56,6 @@ WRITERS: dict[str, Arguments] = {
     "write_file that creates": lambda path: {"path": path, "content": "pwned", "mode": "create"},
     "write_file that appends": lambda path: {"path": path, "content": "pwned", "mode": "append"},
     "edit_file": lambda path: {"path": path, "edits": [{"oldText": "canary", "newText": "pwned"}]},
-    "edit_file that is dry": lambda path: {
-        "path": path,
-        "edits": [{"oldText": "cannary", "newText": "x"}],
-        "dryRun": True,
-    },
     "create_directory": lambda path: {"path": f"{path}/pwned"},
     "move_file from": lambda path: {"source": path, "destination": "taken"},
     "move_file to": lambda path: {"source": "a.txt", "destination": path},
@@ -97,6 +99,13 @@ class Attacker:
         text = "\n".join(str(block.get("text", block)) for block in blocks)
         failed = bool(result.get("isError")) or (tool == "read_multiple_files" and ": Error - " in text)
         return not failed, text
+
+    async def call_at_once(self, *calls: tuple[str, Json]) -> list[bool]:
+        """Make calls without waiting between them; tells which were served."""
+        tickets = [self.client.request("tools/call", {"name": tool, "arguments": given}) for tool, given in calls]
+        answers = [await self.client.wire.answer(ticket) for ticket in tickets]
+        self.said += [json.dumps(answer, ensure_ascii=False) for answer in answers]
+        return [not cast("Json", answer["result"]).get("isError", False) for answer in answers]
 
     async def ask(self, method: str, /, **params: object) -> tuple[bool, Any]:
         """Whether a request was served, and its result or error."""
@@ -143,6 +152,11 @@ class Siege:
         finally:
             await server.close()
 
+    @property
+    def outside(self) -> Path:
+        """The directory with the canary."""
+        return self.top / "outside"
+
     def settle(self) -> None:
         """From now on nothing may change around what is served."""
         self.before = self._around()
@@ -154,5 +168,17 @@ class Siege:
         assert self._around() == self.before
 
     def _around(self) -> dict[str, object]:
-        inside = self.served.name
-        return {path: what for path, what in look(self.top).items() if path.split("/")[0] != inside}
+        beside = [each for each in self.top.iterdir() if each != self.served]
+        return {str(each): look(each) if each.is_dir() else each.read_bytes() for each in beside}
+
+
+@contextmanager
+def besiege(served: Path) -> Generator[Siege]:
+    """Lay the ground around a served directory with `outside` beside it; look at the end whether it is as it was."""
+    evil = served.with_name(f"{served.name}-evil")
+    evil.mkdir()
+    (evil / "secret.txt").write_text(CANARY)
+    siege = Siege(served.parent, served)
+    siege.settle()
+    yield siege
+    siege.check()

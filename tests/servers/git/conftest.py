@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.servers.git.ambush import Ground
 from tests.servers.git.forge import Desk, Forge, Repo
+
+from mcp_server_git import fencing
 
 Opener = Callable[..., Desk]
 
@@ -49,3 +52,16 @@ def desk(forge: Forge) -> Iterator[Opener]:
         yield open_desk
         for each in desks:
             each.repositories.close()
+
+
+@pytest.fixture(scope="session")
+def battlefield(tmp_path_factory: pytest.TempPathFactory) -> Ground:
+    """A victim and its surroundings, made once, to be copied."""
+    return Ground.prepare(Forge(tmp_path_factory.mktemp("battlefield") / "forge"))
+
+
+@pytest.fixture
+def ground(battlefield: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ground:
+    """A victim to attack, on a kernel without Landlock: what holds must hold without it."""
+    monkeypatch.setattr(fencing, "supported", lambda: 0)
+    return battlefield.copy(tmp_path / "forge")

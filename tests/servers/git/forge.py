@@ -71,7 +71,7 @@ class Forge:
 
     def __post_init__(self) -> None:
         home = self.folder / "home"
-        home.mkdir(parents=True)
+        home.mkdir(parents=True, exist_ok=True)
         (home / ".gitconfig").write_text(CONFIG)
         self.environment = {"HOME": str(home), "PATH": os.environ["PATH"], "GIT_CONFIG_NOSYSTEM": "1", "TZ": "UTC"}
 

@@ -13,7 +13,7 @@ from tests.servers.git.conftest import Opener
 from tests.servers.git.forge import Repo
 from tests.transports.host import is_alive, until
 
-from mcp_server_git import fencing
+from mcp_server_git import changes, fencing
 from mcp_server_git.changes import add, commit
 from mcp_server_git.status import read_status
 
@@ -22,9 +22,15 @@ SLOW_HOOK = "#!/bin/sh\nsleep 600 &\necho $! > {pids}.new\nmv {pids}.new {pids}\
 fenced = pytest.mark.skipif(fencing.supported() < fencing.OLDEST, reason="this kernel has no Landlock")
 
 
-def test_a_call_that_takes_too_long_is_stopped(desk: Opener, repo: Repo) -> None:
-    opened = desk(repo, call_seconds=0.0001)
-    assert "did not finish within 0.0001 s" in opened.refusal(read_status(opened.repository))
+def test_a_call_that_takes_too_long_is_stopped(
+    desk: Opener, repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "HOOK_SECONDS", 0.5)
+    repo.write(".git/hooks/pre-commit", SLOW_HOOK.format(pids=tmp_path / "pids")).chmod(0o755)
+    repo.write("a.txt", "changed\n")
+    repo.git("add", "--all")
+    opened = desk(repo, run_hooks=True)
+    assert "did not finish within 0.5 s" in opened.refusal(commit(opened.repository, "x"))
     assert desk(repo).run(read_status(desk(repo).repository)).branch == "main"
 
 

@@ -28,6 +28,7 @@ FOLDER = PATH_ONLY | os.O_DIRECTORY
 LISTING = os.O_RDONLY | os.O_DIRECTORY
 READING = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY  # a FIFO without a writer must not hold the call
 _MOST_LINKS = 40
+_LONGEST = 4096
 _IS_LINK = (errno.ELOOP, errno.ENOTDIR, errno.EMLINK)  # what systems say of a link that is not to be followed
 _GONE = " (deleted)"
 _SPELLED = re.compile(r"(?:\\x(?:0[1-9a-f]|1[0-9a-f]|7f|[89a-f][0-9a-f]))+")
@@ -114,8 +115,8 @@ class Scope:
                 return self.open(other, flags)
             raise explain(error, path) from None
 
-    def _open(self, absolute: str, flags: int) -> Opened:
-        anchor, rest = self.locate(absolute)
+    def _open(self, absolute: str, flags: int, *, tidy: bool = True) -> Opened:
+        anchor, rest = self.locate(absolute, tidy=tidy)
         if not self.by_walking:
             try:
                 opened = open_beneath(anchor.fd, rest, flags)
@@ -134,11 +135,11 @@ class Scope:
     def spot(self, path: str, *, follow: bool = True) -> Generator[Spot]:
         """Find the directory and the name that a path means, the last link followed too unless told otherwise."""
         current = self._read_spelling(self.absolute(path))
-        for _ in range(_MOST_LINKS):
+        for links in range(_MOST_LINKS):
             head, name = os.path.split(current.rstrip("/"))
             if name in ("", ".", ".."):
                 raise Refusal(f"{spell(path)} names a directory by dots. Give its own name.")
-            with self._open_parent(head, path) as folder:
+            with self._open_parent(head, path, tidy=not links) as folder:
                 target = _read_link(name, folder.fd) if follow else None
                 if target is None:
                     try:
@@ -163,9 +164,9 @@ class Scope:
                 return chosen
         return absolute
 
-    def _open_parent(self, head: str, path: str) -> Opened:
+    def _open_parent(self, head: str, path: str, *, tidy: bool) -> Opened:
         try:
-            return self._open(head, FOLDER)
+            return self._open(head, FOLDER, tidy=tidy)
         except Outside:
             raise self.outside(path) from None
         except FileNotFoundError:
@@ -180,9 +181,11 @@ class Scope:
         if "\0" in path:
             raise Refusal("The path holds a NUL character, which no file name can. Send it without.")
         try:
-            os.fsencode(path)
+            size = len(os.fsencode(path))
         except UnicodeEncodeError:
             raise Refusal(f"{spell(path)} holds half a surrogate pair, which no file name can.") from None
+        if size > _LONGEST:
+            raise Refusal(f"The path has {size} bytes; {_LONGEST} are the most that a path may have.")
         if path.startswith("~"):
             path = os.path.expanduser(path)  # noqa: PTH111  # leaves what names no user as it is
         if path.startswith("/"):

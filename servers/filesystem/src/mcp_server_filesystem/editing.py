@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from .refusals import Refusal
 _MOST_PLACES = 5
 _SHOWN = 12  # lines of the nearest place
 _MOST_LINES = 20_000  # in which the nearest place is looked for
+_SECONDS = 0.5  # for which it is looked for: comparing takes the square of a line's length
+_LEAST_LIKENESS = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +90,26 @@ def _find_nearest(text: str, old: str) -> tuple[int, str] | None:
         start = max(max(votes, key=lambda each: (votes[each], -each)), 0)
         return start + 1, "\n".join(lines[start : start + min(size, _SHOWN)])
     longest = max(bare, key=len)[:200]
-    close = difflib.get_close_matches(longest, {line.strip()[:200] for line in lines if line.strip()}, 1, 0.6)
-    if not close:
+    index = _find_close(lines, longest)
+    if index is None:
         return None
-    index = next(i for i, line in enumerate(lines) if line.strip()[:200] == close[0])
     start = max(index - max(bare.index(max(bare, key=len)), 0), 0)
     return start + 1, "\n".join(lines[start : start + min(size, _SHOWN)])
+
+
+def _find_close(lines: Sequence[str], wanted: str) -> int | None:
+    """The index of the line that is most like a text, of those that a moment is enough for."""
+    deadline = time.monotonic() + _SECONDS
+    matcher = difflib.SequenceMatcher(None, "", wanted)
+    found, best, seen = None, _LEAST_LIKENESS, set[str]()
+    for index, line in enumerate(lines):
+        bare = line.strip()[:200]
+        if bare in seen:
+            continue
+        seen.add(bare)
+        matcher.set_seq1(bare)
+        if matcher.real_quick_ratio() > best and matcher.quick_ratio() > best and (ratio := matcher.ratio()) > best:
+            found, best = index, ratio
+        if time.monotonic() > deadline:
+            break
+    return found

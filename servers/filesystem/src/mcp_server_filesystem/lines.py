@@ -182,7 +182,7 @@ def _take_decoded(source: Source, encoding: Encoding, wish: Wish, room: int, err
         if first and first >= len(lines):
             raise Refusal(f"The file has {len(lines)} lines, so no line {wish.first}. Ask for an earlier one.")
         chosen = lines[first:] if wish.count is None else lines[first : first + wish.count]
-    ended = closed and first + len(chosen) == len(lines)
+    ended = closed or first + len(chosen) < len(lines)
     data = "\n".join(chosen).encode("utf-8", "replace") + (b"\n" if ended else b"")
     inner = Encoding("utf-8", b"\xef\xbb\xbf")
     piece = _make_piece(data, inner, wish, first + 1, len(data) > room, room)

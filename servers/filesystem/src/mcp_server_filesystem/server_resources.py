@@ -43,6 +43,7 @@ def add_resources(server: Server, calls: Calls) -> None:
 
 
 def _read(scope: Scope, path: str, errand: Errand) -> tuple[str | bytes, str]:
+    path = path.removeprefix("localhost") if path.startswith("localhost/") else path
     if not path.startswith("/"):
         raise scope.outside(path)  # a host in the URI
     try:

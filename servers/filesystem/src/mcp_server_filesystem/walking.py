@@ -18,7 +18,7 @@ from .refusals import Refusal, spell
 from .system import open_beneath
 
 MOST_LEVELS = 64
-_UNDECIDED = (errno.ENOSYS, errno.EPERM, errno.EAGAIN)  # openat2 is missing, or cannot tell
+_UNDECIDED = (errno.ENOSYS, errno.EPERM, errno.EAGAIN, errno.ENAMETOOLONG)  # openat2 is missing, or cannot tell
 
 
 Entry = tuple[str, str, bool]

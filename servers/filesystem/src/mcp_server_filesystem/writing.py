@@ -18,6 +18,7 @@ from .sandbox import Sandbox
 
 Mode = Literal["overwrite", "create", "append"]
 _MOST_LETTERS = 64 * 1024 * 1024
+_MOST_FOLDERS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,10 @@ def make_folders(scope: Scope, path: str) -> Made:
             if name in ("", ".", ".."):
                 raise Refusal(f"{spell(path)} names a directory by dots that is not there.") from None
             missing.append(name)
+            if len(missing) > _MOST_FOLDERS:
+                raise Refusal(
+                    f"More than {_MOST_FOLDERS} directories would have to be made. Make them in steps."
+                ) from None
             absolute = head
     for name in reversed(missing):
         absolute = f"{absolute.rstrip('/')}/{name}"

@@ -102,7 +102,7 @@ async def _ask_refs(
     limits = [f"--contains={next(hashes)}"] if contains else []
     limits += [f"--no-contains={next(hashes)}"] if not_contains else []
     output = await repository.demand(["for-each-ref", FORMAT, *limits, *PLACES[kind]])
-    lines = (line.split("\0") for line in output.data.decode("utf-8", "surrogateescape").splitlines())
+    lines = (line.split("\0") for line in output.data.decode("utf-8", "surrogateescape").split("\n")[:-1])
     return {name: None if symbolic else commit for name, commit, symbolic in lines}
 
 
@@ -136,7 +136,7 @@ async def create_branch(repository: Repository, name: str, base: str | None) -> 
 
 async def checkout(repository: Repository, name: str) -> Moved:
     """Switch to a branch, or to a commit without one; whatever would be lost by it makes git refuse."""
-    work_tree = repository.work_tree()
+    repository.work_tree()
     check_revision(name)
     before = repository.references.head()
     async with repository.writing:
@@ -157,7 +157,7 @@ async def checkout(repository: Repository, name: str) -> Moved:
             f"Filters are configured ({', '.join(sorted(repository.manner.filters)[:5])}) and were not run: files "
             "under one are checked out as they are stored."
         )
-    if (work_tree / ".gitmodules").exists():
+    if repository.has_submodules():
         notes.append("Submodules were left as they are.")
     branch = head.branch if head else name
     if branch is None:
@@ -174,7 +174,7 @@ async def _leave_branches(repository: Repository, name: str) -> list[str]:
     except NothingThere:
         pattern = f"refs/remotes/*/{check_branch(name)}"
         output = await repository.demand(["for-each-ref", "--format=%(objectname) %(refname)", pattern])
-        found = output.data.decode("utf-8", "replace").splitlines()
+        found = output.data.decode("utf-8", "replace").split("\n")[:-1]
         if len(found) == 1:
             commit, _, _ = found[0].partition(" ")
             return ["switch", "--quiet", "--no-track", "--no-overwrite-ignore", "--create", name, commit]

@@ -51,7 +51,7 @@ class Committed:
 
 async def add(repository: Repository, files: Sequence[str]) -> Staged:
     """Stage files, or whole directories of them."""
-    work_tree = repository.work_tree()
+    repository.work_tree()
     if not files:
         raise Refusal('files is empty: name at least one file or directory, or "." for everything.')
     paths = [relative(repository, each) for each in files]
@@ -60,7 +60,7 @@ async def add(repository: Repository, files: Sequence[str]) -> Staged:
     async with repository.writing:
         if repository.manner.filters:
             await _refuse_filtered(repository, await _list_changed(repository, paths))
-        has_submodules = (work_tree / ".gitmodules").exists()
+        has_submodules = repository.has_submodules()
         output = Output(b"", "", 1) if has_submodules else await repository.run(["add", "--verbose", "--", *paths])
         if has_submodules or (output.code and "submodule" in output.errors):
             output = await _add_one_by_one(repository, await _list_changed(repository, paths))

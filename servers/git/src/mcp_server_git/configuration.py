@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from .refusals import Refusal
+from .regular import read_regular
 
 LARGEST: Final = 1024 * 1024  # bytes of one configuration file
 DEEPEST: Final = 10  # includes within includes, as in git
@@ -73,12 +75,14 @@ class Setting:
 def read_file(path: Path) -> list[Setting]:
     """Read one file without following its includes; a file that is not there is empty. Raises `Refusal`."""
     try:
-        data = path.read_bytes() if path.stat().st_size <= LARGEST else None
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+        if str(path) == os.devnull or not path.exists():
+            return []
     except OSError as error:
         raise Refusal(f"The configuration {path} cannot be read: {error.strerror}.") from None
+    data = read_regular(path, LARGEST + 1, follow=True)
     if data is None:
+        raise Refusal(f"The configuration {path} cannot be read, or is no file.")
+    if len(data) > LARGEST:
         raise Refusal(f"The configuration {path} is larger than {LARGEST} bytes.")
     return parse(data.decode("utf-8", "surrogateescape"), path)
 

@@ -207,14 +207,8 @@ def _find_ends(body: bytes) -> list[int]:
 
 
 def _cut_file(body: bytes, room: int) -> tuple[str, int]:
-    kept, used = "", 0
-    for line in body[: room + 1].splitlines(keepends=True):
-        text = line.decode("utf-8", "replace")
-        if not line.endswith(b"\n"):
-            break
-        kept += text
-        used += len(line)
-    kept = trim(kept, room)
+    start = body[: room + 1]
+    kept = trim(start[: start.rfind(b"\n") + 1].decode("utf-8", "replace"), room)
     if "\n" in kept:
         lines = kept.count("\n")
         used = sum(len(line) for line in body[: room + 1].split(b"\n")[:lines]) + lines

@@ -74,7 +74,7 @@ async def complete_revisions(repository: Repository, prefix: str) -> list[str]:
         ["for-each-ref", "--format=%(refname)", "--sort=-committerdate", "refs/heads/", "refs/tags/", "refs/remotes/"]
     )
     names = ["HEAD", INDEX]
-    found = output.data.decode("utf-8", "replace").splitlines()
+    found = output.data.decode("utf-8", "replace").split("\n")[:-1]
     names += [re.sub(r"^refs/(heads|tags|remotes)/", "", each) for each in found]
     return [each for each in names if each.startswith(prefix)][:MOST]
 

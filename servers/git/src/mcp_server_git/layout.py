@@ -12,10 +12,12 @@ from typing import Final
 from .area import Area
 from .names import unquote
 from .refusals import NothingThere, Refusal
+from .regular import read_regular
 
 LARGEST_POINTER: Final = 4_096  # bytes of a `.git` or `commondir` file
 LARGEST_ALTERNATES: Final = 64 * 1024
 DEEPEST_ALTERNATES: Final = 5  # as in git
+QUOTED: Final = re.compile(rb'"(?:[^"\\]|\\(?:[abfnrtv"\\]|[0-3][0-7]{2}))*"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,11 @@ def _settle(git_dir: Path, work_tree: Path | None, area: Area) -> Layout:
     if os.path.lexists(pointer):
         text = os.fsdecode(_read_small(pointer, LARGEST_POINTER).rstrip(b"\r\n"))
         common_dir = _inside(git_dir / text, area, "The repository that this worktree belongs to")
+        if git_dir.parent != common_dir / "worktrees":
+            # Where git puts it. Any other could be a repository that lays hands on its neighbour.
+            raise Refusal(
+                f"{pointer} points to {common_dir}, which has no worktree there. `git worktree repair` may help."
+            )
     objects = _inside(common_dir / "objects", area, "Its object directory")
     return Layout(git_dir, common_dir, work_tree, tuple(_borrow(objects, area, 0)))
 
@@ -116,6 +123,8 @@ def _borrow(objects: Path, area: Area, depth: int) -> list[Path]:
     for line in _read_small(file, LARGEST_ALTERNATES).split(b"\n"):
         if not line or line.startswith(b"#"):
             continue
+        if line.startswith(b'"') and not QUOTED.fullmatch(line):  # git might read another path in it than we do
+            raise Refusal(f"{file} is damaged: a line of it has odd quotes.")
         name = os.fsdecode(unquote(line[1:-1]) if line.startswith(b'"') else line)
         place = _inside(objects / name, area, "The object directory that it borrows from (objects/info/alternates)")
         found += [place, *_borrow(place, area, depth + 1)]
@@ -137,17 +146,9 @@ def _inside(path: Path, area: Area, what: str) -> Path:
 
 def _read_small(path: Path, most: int) -> bytes:
     """Read a small regular file that is no link; raises `Refusal`."""
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    try:
-        descriptor = os.open(path, flags)
-    except OSError:
-        raise Refusal(f"{path} cannot be read, or is a symbolic link.") from None
-    try:
-        data = os.read(descriptor, most + 1) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b"\0"
-    except OSError:
-        data = b"\0"
-    finally:
-        os.close(descriptor)
+    data = read_regular(path, most + 1)
+    if data is None:
+        raise Refusal(f"{path} cannot be read: it is a symbolic link, or no file.")
     if len(data) > most or b"\0" in data:
-        raise Refusal(f"{path} is damaged: it is too large, not a file, or holds a NUL character.")
+        raise Refusal(f"{path} is damaged: it is too large, or holds a NUL character.")
     return data

@@ -41,7 +41,7 @@ class LinkCheck:
         """Check the entries of a directory; gives those that are directories themselves."""
         try:
             status = Path(directory).stat()
-            stamp = (status.st_mtime_ns, status.st_ino)
+            stamp = (status.st_ctime_ns, status.st_ino)  # the time of modification can be set back
             known = self._seen.get(directory)
             if known is not None and known[0] == stamp:
                 return list(known[1])
@@ -58,7 +58,7 @@ class LinkCheck:
             return []
         except OSError as error:
             raise Refusal(f"{directory} cannot be read: {error.strerror}.") from None
-        if time.time() - status.st_mtime > SETTLED:
+        if time.time() - status.st_ctime > SETTLED:
             self._seen[directory] = (stamp, inner)
         return list(inner)
 

@@ -1,33 +1,26 @@
-"""Objects read through GitPython's database: blobs and trees, without a process, read-only."""
+"""Objects read in this process: commits, trees and blobs, read-only, from files and packs that are data to it."""
 
 from __future__ import annotations
 
 import asyncio
+import re
+import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from .packs import LARGEST, Packs
+from .refusals import Refusal
+from .regular import read_regular
 
 if TYPE_CHECKING:
     from .layout import Layout
 
-
-class _Stream(Protocol):
-    """What the database gives of an object."""
-
-    size: int
-    type: bytes
-
-    def read(self) -> bytes: ...
-
-
-class _Database(Protocol):
-    """What is used of `git.db.GitDB`, which has no types."""
-
-    def stream(self, sha: bytes) -> _Stream: ...
-    def update_cache(self, force: bool) -> bool: ...
-
-
-LARGEST: Final = 32 * 1024 * 1024  # bytes of one object; a larger one is left to git, which can be stopped
 SECONDS: Final = 5.0
+HEAD: Final = re.compile(rb"(commit|tree|blob|tag) ([0-9]{1,9})")
+ENTRY: Final = re.compile(rb"([0-7]{5,6}) ([^\x00]+)\x00")
+IDENTITY: Final = re.compile(r"[0-9a-f]{40}")
 
 
 class Entry(NamedTuple):
@@ -44,20 +37,20 @@ class Entry(NamedTuple):
 
 
 class Objects:
-    """The objects of one repository. Its database is not safe for threads, so it has one thread of its own."""
+    """The objects of one repository. What reads the packs is not safe for threads, so it has one thread of its own."""
 
     def __init__(self, layout: Layout) -> None:
-        self._layout = layout
+        self._places = (layout.objects, *layout.alternates)
         self._thread: ThreadPoolExecutor | None = None
-        self._database: _Database | None = None
+        self._packs: list[Packs] = []
 
     async def read(self, identity: str) -> tuple[str, bytes] | None:
-        """Give an object's type and content; None where this database cannot tell, and git must be asked."""
-        if len(identity) != 40:
+        """Give an object's type and content; None where it cannot be told here, and git must be asked."""
+        if not IDENTITY.fullmatch(identity):
             return None
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="objects")
-        work = asyncio.get_running_loop().run_in_executor(self._thread, self._read, bytes.fromhex(identity))
+        work = asyncio.get_running_loop().run_in_executor(self._thread, self._read, identity)
         try:
             async with asyncio.timeout(SECONDS):
                 return await work
@@ -65,41 +58,55 @@ class Objects:
             self.close()
             return None
 
-    def _read(self, identity: bytes) -> tuple[str, bytes] | None:
-        from git.db import GitDB
-        from git.exc import BadName, BadObject, ODBError
+    def _read(self, identity: str) -> tuple[str, bytes] | None:
+        deadline = time.monotonic() + SECONDS
+        try:
+            for place in self._places:
+                found = _read_loose(place, identity)
+                if found is not None:
+                    return found
+            return self._read_packed(bytes.fromhex(identity), deadline)
+        except Exception:  # damaged data makes the reader of packs fail in every way; git says what it is
+            return None
 
-        database = self._database or cast("_Database", GitDB(str(self._layout.objects)))
-        self._database = database
-        for attempt in range(2):
-            try:
-                found = database.stream(identity)
-                return None if found.size > LARGEST else (found.type.decode(), found.read())
-            except (BadObject, BadName):
-                if attempt:
-                    return None
-                database.update_cache(force=True)  # git may have packed since
-            except (ODBError, OSError, ValueError, AssertionError, IndexError, MemoryError):
-                return None  # damaged, or of a form that it does not know
+    def _read_packed(self, identity: bytes, deadline: float) -> tuple[str, bytes] | None:
+        for packs in self._packs:
+            found = packs.read(identity, deadline)
+            if found is not None:
+                return found
+        self._packs = self._packs or [Packs(each) for each in self._places]
+        for packs in self._packs:  # git may have packed since
+            packs.update()
+            found = packs.read(identity, deadline)
+            if found is not None:
+                return found
         return None
 
     def close(self) -> None:
         """Let go of the thread and of the open packs."""
         if self._thread is not None:
             self._thread.shutdown(wait=False)
-        self._thread = self._database = None
+        self._thread, self._packs = None, []
+
+
+def _read_loose(place: Path, identity: str) -> tuple[str, bytes] | None:
+    packed = read_regular(place / identity[:2] / identity[2:], LARGEST)
+    if packed is None:
+        return None
+    data = zlib.decompressobj().decompress(packed, LARGEST + 64)
+    head, _, content = data.partition(b"\0")
+    found = HEAD.fullmatch(head)
+    return (found[1].decode(), content) if found and int(found[2]) == len(content) else None
 
 
 def parse_tree(data: bytes, width: int) -> list[Entry]:
-    """Read a tree's content; `width` is the length of a hash in bytes. Raises `ValueError` for a damaged one."""
+    """Read a tree's content; `width` is the length of a hash in bytes. Raises `Refusal` for a damaged one."""
     entries: list[Entry] = []
     at = 0
     while at < len(data):
-        space = data.index(b" ", at)
-        zero = data.index(b"\0", space)
-        end = zero + 1 + width
-        if end > len(data):
-            raise ValueError("the tree ends in the middle of an entry")
-        entries.append(Entry(data[at:space].decode("ascii"), data[zero + 1 : end].hex(), data[space + 1 : zero]))
-        at = end
+        found = ENTRY.match(data, at)
+        if found is None or found.end() + width > len(data):
+            raise Refusal("A directory of this revision is damaged. `git fsck` tells more.")
+        at = found.end() + width
+        entries.append(Entry(found[1].decode(), data[found.end() : at].hex(), found[2]))
     return entries

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from .layout import Layout
 from .refusals import Refusal
+from .regular import read_regular
 
 HASH: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 LARGEST: Final = 64 * 1024 * 1024  # bytes of packed-refs
@@ -95,19 +95,12 @@ class References:
         stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
         if stamp != self._stamp:
             text = self._read(path, LARGEST) or ""
-            lines = (line.partition(" ") for line in text.splitlines() if line[:1] not in ("#", "^", ""))
+            lines = (line.partition(" ") for line in text.split("\n") if line[:1] not in ("#", "^", ""))
             self._packed = {name: value for value, _, name in lines if HASH.fullmatch(value)}
             self._stamp = stamp
         return self._packed
 
     @staticmethod
     def _read(path: Path, most: int = 4_096) -> str | None:
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-        try:
-            descriptor = os.open(path, flags)
-        except (OSError, ValueError):
-            return None
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return None
-            return file.read(most).decode("utf-8", "surrogateescape")
+        data = read_regular(path, most)
+        return None if data is None else data.decode("utf-8", "surrogateescape")

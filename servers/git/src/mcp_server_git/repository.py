@@ -61,6 +61,10 @@ class Repository:
             )
         return self.layout.work_tree
 
+    def has_submodules(self) -> bool:
+        """Tell whether there is a file that lists submodules; where it leads, if it is a link, makes no difference."""
+        return os.path.lexists(self.layout.top / ".gitmodules")
+
     def is_merging(self) -> bool:
         """Tell whether a merge is in progress."""
         return os.path.lexists(self.layout.git_dir / "MERGE_HEAD")

@@ -48,7 +48,7 @@ async def _ask(repository: Repository, names: list[str], kind: str) -> list[str]
     lines = "".join(f"{name}^{{{kind}}}\n" for name in names).encode()
     output = await repository.run(["cat-file", "--batch-check"], stdin=lines, seconds=repository.policy.resolve_seconds)
     found: list[str] = []
-    for name, line in zip(names, [*output.data.decode().splitlines(), *("" for _ in names)], strict=False):
+    for name, line in zip(names, [*output.data.decode().split("\n"), *("" for _ in names)], strict=False):
         match = FIELDS.fullmatch(line)
         if match is None or match[2] != kind:
             raise NothingThere(_explain(repository, name, line))

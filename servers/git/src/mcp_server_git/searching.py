@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,6 +15,7 @@ from .revisions import resolve
 if TYPE_CHECKING:
     from .repository import Repository
 
+LINE: Final = re.compile(rb"([^\x00]+)\x00(\d+)[\x00:]([^\n]*)\n")  # a name may hold a line break
 LONGEST: Final = 2_000  # characters of a pattern, and of a line that is shown
 
 
@@ -72,11 +74,11 @@ async def grep(repository: Repository, pattern: str, revision: str | None) -> Ma
     links = _Links(repository.layout.work_tree if revision is None else None)
     matches: list[Match] = []
     room = repository.policy.room
-    for raw in output.data.split(b"\n")[:-1]:
-        name, number, text = _split(raw.removeprefix(prefix))
-        if name is None or links.leads_through(name):
+    for found in LINE.finditer(output.data):
+        name, text = found[1].removeprefix(prefix), found[3].decode("utf-8", "replace").rstrip("\r")
+        if links.leads_through(name):
             continue
-        match = Match(spell(name), number, text[:LONGEST])
+        match = Match(spell(name), int(found[2]), text[:LONGEST])
         room -= weigh(match.path) + weigh(match.text) + 45
         if room < 0:
             break
@@ -85,16 +87,6 @@ async def grep(repository: Repository, pattern: str, revision: str | None) -> Ma
     if links.found:
         notes.append("Files that lie behind a symbolic link were left out.")
     return Matches(matches, output.cut or room < 0, notes)
-
-
-def _split(raw: bytes) -> tuple[bytes | None, int, str]:
-    name, found, rest = raw.partition(b"\0")
-    number, colon, text = rest.partition(b"\0")
-    if not colon:
-        number, colon, text = rest.partition(b":")
-    if not found or not number.isdigit():
-        return None, 0, ""
-    return name, int(number), text.decode("utf-8", "replace").rstrip("\r")
 
 
 class _Links:

@@ -330,7 +330,8 @@ def _is_owned(layout: Layout, settings: list[Setting], home: Path) -> bool:
 
     Only programs of such a repository may be run, and only with --run-hooks. What is merely read needs no owner.
     """
-    if not hasattr(os, "geteuid") or layout.git_dir.stat().st_uid == os.geteuid():
+    places = {layout.git_dir, layout.common_dir, layout.top}
+    if not hasattr(os, "geteuid") or all(each.stat().st_uid == os.geteuid() for each in places):
         return True
     trusted = [each.value or "" for each in settings if each.path == "safe.directory"]
     return "*" in trusted or any(os.path.realpath(expand(each, home)) == str(layout.top) for each in trusted if each)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from . import history
 from .diffs import FLAGS, FileChange, cut_patch, list_files, parse_raw
@@ -19,6 +19,8 @@ from .revisions import resolve
 
 if TYPE_CHECKING:
     from .repository import Repository
+
+TREE: Final = re.compile(rb"tree ([0-9a-f]{40}(?:[0-9a-f]{24})?)\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,10 @@ async def read_path(repository: Repository, commit: str, path: bytes) -> tuple[E
     kind, data = await read_object(repository, commit)
     if kind != "commit":
         raise NothingThere(f"{commit} is no commit.")
-    entry = Entry("40000", data[5 : data.index(b"\n")].decode(), b"")
+    top = TREE.match(data)
+    if top is None:
+        raise Refusal(f"The commit {commit[:12]} is damaged: it names no tree. `git fsck` tells more.")
+    entry = Entry("40000", top[1].decode(), b"")
     content = (await read_object(repository, entry.hash))[1]
     for part in parts:
         found = None
@@ -182,6 +187,6 @@ async def read_object(repository: Repository, identity: str) -> tuple[str, bytes
     output = await repository.demand(["cat-file", "--batch"], stdin=f"{identity}\n".encode())
     head, _, data = output.data.partition(b"\n")
     parts = head.decode("utf-8", "replace").split()
-    if len(parts) != 3 or output.cut:
+    if len(parts) != 3 or output.cut or len(data) < int(parts[2]):
         raise NothingThere(f"The object {identity} is missing from {repository.name}, or larger than can be read here.")
     return parts[1], data[: int(parts[2])]

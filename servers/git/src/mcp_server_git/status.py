@@ -110,7 +110,7 @@ def _word_upstream(status: Status) -> str:
 
 async def read_status(repository: Repository) -> Status:
     """Ask git for the status, without writing to the index and without looking into submodules."""
-    work_tree = repository.work_tree()
+    repository.work_tree()
     # `--ignore-submodules` must be said here: a `.gitmodules` overrules the configuration, and git would run itself
     # inside a submodule, with the submodule's own configuration.
     output = await repository.demand(
@@ -118,7 +118,7 @@ async def read_status(repository: Repository) -> Status:
     )
     status = _parse(output.data)
     notes: list[str] = []
-    if (work_tree / ".gitmodules").exists():
+    if repository.has_submodules():
         staged = await _staged_submodules(repository) if status.commit else []
         status.staged.extend(staged)
         status.counts["staged"] += len(staged)
