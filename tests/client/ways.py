@@ -14,6 +14,7 @@ from tests.client.options import Options
 from tests.interop.tap import Tap
 from tests.oracle import Sender, Witness
 from tests.stage import LEGACY, MODERN, Judge
+from tests.transports.guests import HttpJudge
 
 from mcp_kernel.client.client import Client
 from mcp_kernel.client.target import Reach
@@ -122,7 +123,11 @@ async def over_http(port: int, path: str, revision: str, **options: Unpack[Optio
         async with Client(f"http://127.0.0.1:{tap.port}{path}", revision=revision, **options) as client:
             yield client
         handshakes = [at for at, (_, data) in enumerate(tap.messages) if b'"method":"initialize"' in data]
-        _judge(tap.messages[max(handshakes, default=0) :])  # one before it was met with a status, on the oldest way
+        judge = HttpJudge()
+        for sender, data in tap.messages[max(handshakes, default=0) :]:  # one before it was met with a status
+            judge.observe(sender, data, False)
+        assert judge.witness.seen, "nothing was seen"
+        judge.rule()
 
 
 def _judge(messages: Iterable[tuple[Sender, str | bytes]]) -> None:
