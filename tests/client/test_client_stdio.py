@@ -213,3 +213,10 @@ async def test_a_caller_who_goes_away_while_the_server_starts_leaves_no_process(
     await asyncio.wait({connecting})
     assert connecting.cancelled()
     assert born() == set()
+
+
+@scene
+async def test_what_a_server_printed_before_it_died_is_told_with_its_end() -> None:
+    chatty = [sys.executable, "-c", "print('Welcome!')"]
+    with pytest.raises(CannotStart, match=r"(?s)exit code 0.*What came instead.*Welcome!"):
+        await Client(chatty).connect()

@@ -145,8 +145,7 @@ class Conversation(ABC):
                 await self.link.deliver(request, waiter, headers)
         except TimeoutError:
             self._withdraw(request, "No answer in time")
-            heard = f" What came instead: {self.noise[-1]}" if self.noise else ""
-            raise TimedOut(f"{method} was not answered in {timeout:g} s.{heard}") from None
+            raise TimedOut(f"{method} was not answered in {timeout:g} s.{self._heard}") from None
         except asyncio.CancelledError:
             self._withdraw(request, "The caller does not wait any more")
             raise
@@ -245,8 +244,8 @@ class Conversation(ABC):
 
     def spoil(self, reason: str) -> None:
         """Hear that a message was lost: every call in flight may be the one that it answered."""
-        self.noise.append(reason)
         self._fail_all(InvalidAnswer(reason))
+        self.noise.append(reason)
 
     def lose(self, error: ConnectionLost) -> None:
         """Hear that the connection is gone."""
@@ -254,11 +253,16 @@ class Conversation(ABC):
         if not isinstance(error, SessionOver):  # then each call in flight still has a stream of its own
             self._fail_all(ConnectionLost(str(error)))
 
+    @property
+    def _heard(self) -> str:
+        """What an error adds where something came that was no message: often that is the reason."""
+        return f" What came instead: {self.noise[-1]}" if self.noise else ""
+
     def _fail_all(self, error: InvalidAnswer | ConnectionLost) -> None:
         """Every call in flight was sent, so that nobody knows any more what became of it."""
         for waiter in self.calls.drain():
             if not waiter.done():
-                waiter.set_exception(type(error)(str(error)))
+                waiter.set_exception(type(error)(f"{error}{self._heard}"))
 
     # --- what runs beside ---
 
