@@ -5,29 +5,72 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import signal
 import sys
-from typing import Final, NoReturn, cast
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, NoReturn, cast
 
 from mcp_kernel.server.server import Server
 
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _TRANSPORTS: Final = ("stdio", "http", "sse")
-_HOSTS: Final = ("claude-desktop", "claude-code", "vscode", "cursor")
+_HOSTS: Final = ("claude-desktop", "claude-code", "vscode", "cursor", "windsurf", "zed")
+_PATHS: Final = re.compile(r"\b(FILE|DIR|PATH)\b")  # in a metavar: the value is one of the user's files
+_SECRETS: Final = re.compile(r"\b(DSN|KEY|TOKEN|PASSWORD|SECRET)\b")
+_ASIDE: Final = re.compile(r"\s*\((?:default|environment): [^()]*\)")  # said of an option elsewhere than in its text
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An argument that only this server has, for those who fill it in: a registry's entry, a form.
+
+    `name` is the option with its dashes, or what a positional argument is called; `text` is a sentence. A `switch` is
+    on or off, and `default` is None where leaving the argument out is not the same as any value.
+    """
+
+    name: str
+    text: str
+    kind: Literal["text", "number", "path", "switch"]
+    default: str | None
+    choices: tuple[str, ...]
+    repeated: bool
+    required: bool
+    secret: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable of the environment that the server reads. `instead_of` is an option that one must give without it."""
+
+    name: str
+    text: str
+    secret: bool = False
+    path: bool = False
+    instead_of: str | None = None
 
 
 class CommandLine(argparse.ArgumentParser):
     """A parser with the options of every server; bad usage is one line that says what to do, and exit code 2.
+
+    A switch is also read as `--read-only=true` and `--read-only=false`, which is how a registry's clients write it.
 
     Args:
         program: The console script, which is also the distribution's name.
         version: The distribution's version.
         description: What the server does, in a sentence.
         max_output_bytes: The default of the option of that name.
+        title: What people call the server; left out, the program's name.
     """
 
-    def __init__(self, program: str, version: str, description: str, max_output_bytes: int = 0) -> None:
+    def __init__(
+        self, program: str, version: str, description: str, max_output_bytes: int = 0, title: str | None = None
+    ) -> None:
         super().__init__(prog=program, description=description, allow_abbrev=False)
+        self.version = version
+        self.title = title or program.removeprefix("mcp-server-").capitalize()
+        self.variables: list[Variable] = []
         self.add_argument("--version", action="version", version=f"{program} {version}")
         shared = self.add_argument_group("options of every server")
         shared.add_argument(
@@ -50,6 +93,37 @@ class CommandLine(argparse.ArgumentParser):
         shared.add_argument(
             "--print-config", choices=_HOSTS, metavar="HOST", help=f"print a host's entry: {', '.join(_HOSTS)}"
         )
+        self._shared = len(self._actions)
+
+    def add_variable(
+        self, name: str, text: str, *, secret: bool = False, path: bool = False, instead_of: str | None = None
+    ) -> None:
+        """Declare a variable of the environment that the server reads; see `Variable`."""
+        self.variables.append(Variable(name, _sentence(text), secret, path, instead_of))
+
+    def own_options(self) -> list[Option]:
+        """The arguments that other servers do not have, in the order of their declaration."""
+        needed = {variable.instead_of for variable in self.variables}
+        return [_describe(action, needed) for action in self._actions[self._shared :]]
+
+    def parse_known_args(  # pyright: ignore[reportIncompatibleMethodOverride]  # overloads that differ in the namespace
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse, with the switches that have a value written as the others are."""
+        words = sys.argv[1:] if args is None else args
+        return super().parse_known_args(self._read_switches(words), namespace or argparse.Namespace())
+
+    def _read_switches(self, words: Sequence[str]) -> list[str]:
+        end = words.index("--") if "--" in words else len(words)
+        switches = {option for action in self._actions if _is_switch(action) for option in action.option_strings}
+        off = {f"{option}=false" for option in switches}
+        on = {f"{option}=true": option for option in switches}
+        return [*(on.get(word, word) for word in words[:end] if word not in off), *words[end:]]
+
+    def format_help(self) -> str:
+        """The help, and below it the variables."""
+        lines = [f"  {each.name}\n      {each.text}" for each in self.variables]
+        return super().format_help() + ("\nenvironment:\n" + "\n".join(lines) + "\n" if lines else "")
 
     def error(self, message: str) -> NoReturn:
         """End with one line."""
@@ -122,6 +196,35 @@ class CommandLine(argparse.ArgumentParser):
             f"{configuration(host, self.prog, self.spell_out(arguments))}\n\n"
             "Waiting for messages; Ctrl-C ends it.\n"
         )
+
+
+def _is_switch(action: argparse.Action) -> bool:
+    return action.nargs == 0 and action.const is True
+
+
+def _describe(action: argparse.Action, needed: set[str | None]) -> Option:
+    """An action of argparse as an option; what its values are, its metavar says."""
+    name = action.option_strings[-1] if action.option_strings else action.dest
+    shown = " ".join(action.metavar) if isinstance(action.metavar, tuple) else action.metavar or ""
+    switch = _is_switch(action)
+    kind = "switch" if switch else "number" if action.type in (count, positive) else "text"
+    default = action.default
+    return Option(
+        name=name,
+        text=_sentence(action.help or ""),
+        kind="path" if kind == "text" and _PATHS.search(shown) else kind,
+        default="false" if switch else f"{default:g}" if isinstance(default, float) else str(default or "") or None,
+        choices=tuple(str(choice) for choice in action.choices or ()),
+        repeated=action.nargs in ("*", "+") or type(action).__name__ == "_AppendAction",
+        required=name in needed or (action.required and action.nargs not in ("?", "*")),
+        secret=bool(_SECRETS.search(shown)),
+    )
+
+
+def _sentence(text: str) -> str:
+    """A help text of argparse as a sentence, without what stands in fields of its own."""
+    plain = _ASIDE.sub("", text)
+    return f"{plain[:1].upper()}{plain[1:]}." if plain else ""
 
 
 def _add_http(group: argparse._ArgumentGroup) -> None:  # pyright: ignore[reportPrivateUsage]  # it has no public name

@@ -1,4 +1,4 @@
-"""What is written about the server, held against the server: the README's tables, the registry's entry, bad usage."""
+"""What is written about the server, held against the server: the README's tables, bad usage."""
 
 from __future__ import annotations
 
@@ -41,11 +41,9 @@ def own_options() -> set[str]:
     return {option for action in actions for option in action.option_strings if option.startswith("--")}
 
 
-def test_the_readme_and_the_registry_have_the_parser_s_options() -> None:
+def test_the_readme_s_options_are_those_of_the_parser() -> None:
     named = {option for row in table_of("Options") for option in re.findall(r"--[a-z-]+", row[0])}
-    (package,) = json.loads((HOME / "server.json").read_text("utf-8"))["packages"]
     assert own_options() <= named
-    assert {argument["name"] for argument in package["packageArguments"]} == own_options()
 
 
 @pytest.mark.parametrize("arguments", [("--repository",), ("--repository", ""), ("--repo", "x"), ("x",)], ids=" ".join)

@@ -1,11 +1,9 @@
-"""What is written about the server, held against the server: the README's tables, the registry's entry."""
+"""What is written about the server, held against the server: the README's tables."""
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
-from typing import cast
 
 from tests.servers.sqlite.desk import SERVER
 from tests.transports.host import Host
@@ -39,16 +37,3 @@ def test_the_readme_s_options_are_those_of_the_parser() -> None:
     (own,) = [group for group in groups if group.title == "options of this server"]
     mine = {option for action in own._group_actions for option in action.option_strings}  # pyright: ignore[reportPrivateUsage]  # as above
     assert mine <= named <= options_of_the_parser()
-
-
-def test_the_registry_s_arguments_are_those_of_the_parser() -> None:
-    (package,) = json.loads((HOME / "server.json").read_text("utf-8"))["packages"]
-    actions = command_line()._actions  # pyright: ignore[reportPrivateUsage]  # argparse has no public list
-    known = {option: action for action in actions for option in action.option_strings}
-    for argument in package["packageArguments"]:
-        action = known[argument["name"]]
-        assert argument.get("isRepeated", False) == (type(action).__name__ == "_ExtendAction")
-        if "default" in argument:
-            assert type(action.default)(argument["default"]) == action.default
-    (variable,) = package["environmentVariables"]
-    assert variable["name"] in cast("str", known["--db-path"].help)

@@ -9,9 +9,14 @@ from . import __version__
 PROGRAM = "mcp-server-everything"
 
 
+def command_line() -> CommandLine:
+    """Declare the options."""
+    return CommandLine(PROGRAM, __version__, "Every feature of the protocol, for people who build clients.")
+
+
 def main() -> None:
     """Start the server with the arguments of this process."""
-    line = CommandLine(PROGRAM, __version__, "Every feature of the protocol, for people who build clients.")
+    line = command_line()
     arguments = line.parse_args()
     if arguments.print_config:
         line.print_config(arguments)

@@ -31,9 +31,8 @@ def directory(text: str) -> Directory:
 
 def command_line() -> CommandLine:
     """Declare the options."""
-    line = CommandLine(
-        PROGRAM, __version__, "Serves files, confined to directories by the operating system.", MAX_OUTPUT_BYTES
-    )
+    about = "Reads, searches and edits files, confined to directories by the operating system."
+    line = CommandLine(PROGRAM, __version__, about, MAX_OUTPUT_BYTES)
     add = line.add_argument_group("options of this server").add_argument
     add(
         "directories",

@@ -52,15 +52,16 @@ def target(text: str) -> Target:
 
 def command_line() -> CommandLine:
     """Declare the options."""
-    about = "Answers questions about a PostgreSQL database, read-only."
-    line = CommandLine(PROGRAM, __version__, about, MAX_OUTPUT_BYTES)
+    about = "Answers questions about a PostgreSQL database, read-only by the engine's own means."
+    line = CommandLine(PROGRAM, __version__, about, MAX_OUTPUT_BYTES, "PostgreSQL")
     add = line.add_argument_group("options of this server").add_argument
     add(
         "dsn",
         nargs="?",
         type=target,
         metavar="DSN",
-        help="postgresql://user@host:5432/database (environment: DATABASE_URL, or PGHOST, PGUSER, PGPASSWORD ...)",
+        help="the database, as postgresql://user@host:5432/name"
+        " (environment: DATABASE_URL, or PGHOST, PGUSER, PGPASSWORD ...)",
     )
     add("--dsn-file", type=Path, metavar="FILE", help="a file that holds the DSN, password and all")
     add("--max-rows", type=count, default=1000, metavar="N", help="the most rows of one answer (default: 1000)")
@@ -83,6 +84,7 @@ def command_line() -> CommandLine:
         help="functions that may be called although they have effects, or nobody can say what they read",
     )
     add("--allow-superuser", action="store_true", help="serve a role that may do more than read")
+    line.add_variable("DATABASE_URL", "the DSN, where it is not given as an argument", secret=True)
     return line
 
 

@@ -73,7 +73,8 @@ def column(text: str) -> MaskedColumn:
 
 def command_line() -> CommandLine:
     """Declare the options."""
-    line = CommandLine(PROGRAM, __version__, "Answers questions about SQLite databases, read-only.", MAX_OUTPUT_BYTES)
+    about = "Answers questions about SQLite databases, read-only by the engine's own means."
+    line = CommandLine(PROGRAM, __version__, about, MAX_OUTPUT_BYTES, "SQLite")
     add = line.add_argument_group("options of this server").add_argument
     add(
         "--db-path",
@@ -97,6 +98,9 @@ def command_line() -> CommandLine:
         action="extend",
         metavar="TABLE.COLUMN",
         help="columns that read as NULL",
+    )
+    line.add_variable(
+        "MCP_DB_PATH", "the database file, where --db-path is not given", path=True, instead_of="--db-path"
     )
     return line
 

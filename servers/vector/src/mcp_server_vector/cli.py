@@ -60,7 +60,8 @@ def directory(text: str) -> Path:
 
 def command_line() -> CommandLine:
     """Declare the options."""
-    line = CommandLine(PROGRAM, __version__, "Searches documents by meaning and by words.", MAX_OUTPUT_BYTES)
+    about = "Searches documents by meaning and by words, offline from the first second."
+    line = CommandLine(PROGRAM, __version__, about, MAX_OUTPUT_BYTES, "Vector search")
     add = line.add_argument_group("options of this server").add_argument
     add(
         "--data-dir",
@@ -74,7 +75,8 @@ def command_line() -> CommandLine:
         type=embedder,
         default=choose(DEFAULT),
         metavar="NAME",
-        help="wordllama, onnx, sentence-transformers:MODEL, openai:MODEL or ollama:MODEL (default: wordllama)",
+        help="what makes vectors: wordllama, onnx, sentence-transformers:MODEL, openai:MODEL or ollama:MODEL"
+        " (default: wordllama)",
     )
     add("--embedder-url", type=address, metavar="URL", help="the base URL of openai or ollama")
     add(
@@ -94,6 +96,8 @@ def command_line() -> CommandLine:
         help="directories whose files are indexed, and kept in step as they change",
     )
     add("--read-only", action="store_true", help="offer nothing that changes a collection")
+    line.add_variable("CHROMA_DB_PATH", "where the collections are kept, where --data-dir is not given", path=True)
+    line.add_variable("OPENAI_API_KEY", "the key for --embedder openai:MODEL", secret=True)
     return line
 
 

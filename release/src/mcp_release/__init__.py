@@ -1,0 +1,1 @@
+"""What the developers of this repository build and check before they publish; not published itself."""
