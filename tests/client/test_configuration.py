@@ -308,3 +308,14 @@ def test_settings_may_lie_where_the_environment_says(tmp_path: Path) -> None:
         environment = {variable: str(tmp_path)}
         found = find_configurations(tmp_path, home=tmp_path, environment=environment, platform=platform)
         assert found == {path: "claude-desktop"}
+
+
+def test_zed_and_windsurf_spell_some_things_in_their_own_way(tmp_path: Path) -> None:
+    old = {"command": {"path": "x", "args": ["--a"], "env": {"B": "1"}}, "settings": {"a": 1}}
+    new = {"source": "custom", "command": "y"}
+    zed = {"old": old, "new": new, "extension": {"settings": {"a": 1}}}
+    read = read_configuration(write(tmp_path, {"context_servers": zed, "theme": "x"}, "settings.json"))
+    assert [(entry.command, entry.args) for entry in read.values()] == [("x", ("--a",)), ("y", ())]
+    assert read["old"].env == {"B": "1"}
+    windsurf = {"mcpServers": {"far": {"serverUrl": "https://example.com/mcp"}}}
+    assert read_configuration(write(tmp_path, windsurf))["far"].url == "https://example.com/mcp"

@@ -1,8 +1,9 @@
 """Reading which servers a host starts, from the host's own file.
 
-`claude_desktop_config.json`, `.mcp.json` and `~/.claude.json` (Claude Code) and Cursor's `mcp.json` keep servers under
-`mcpServers`, VS Code's `mcp.json` under `servers`, with `inputs` beside them. All are read alike: as JSON that may have
-comments and trailing commas, with the placeholders of all hosts.
+`claude_desktop_config.json`, `.mcp.json` and `~/.claude.json` (Claude Code), Cursor's `mcp.json` and Windsurf's
+`mcp_config.json` keep servers under `mcpServers`, VS Code's `mcp.json` under `servers`, with `inputs` beside them, and
+Zed's `settings.json` under `context_servers`. All are read alike: as JSON that may have comments and trailing commas,
+with the placeholders of all hosts.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Final, Literal, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from mcp_kernel.client.placeholders import Ask, InputSpec, InvalidConfiguration, Surroundings
+from mcp_kernel.hosts import HOSTS, Machine, project_file
 
 __all__ = [
     "Ask",
@@ -145,7 +147,7 @@ def load_configuration(
     folder = Path(workspace) if workspace is not None else _folder_of(file, home)
     data = _read(file)
     around = Surroundings(os.environ if environment is None else environment, home, folder, _inputs(data, file), ask)
-    servers = {**_section(data, "servers", file), **_section(data, "mcpServers", file)}
+    servers = {**_zed_servers(data, file), **_section(data, "servers", file), **_section(data, "mcpServers", file)}
     # Claude Code keeps what is for one folder alone in the user's file, under that folder.
     projects = _section(data, "projects", file)
     project = projects.get(str(folder)) if folder is not None else None
@@ -166,23 +168,10 @@ def find_configurations(
     Those of the folder that is worked on come first, then the user's own.
     """
     folder, home = workspace or Path.cwd(), home or Path.home()
-    environment = os.environ if environment is None else environment
-    if platform == "darwin":
-        settings = home / "Library" / "Application Support"
-    elif platform == "win32":
-        settings = Path(environment.get("APPDATA") or home / "AppData" / "Roaming")
-    else:
-        settings = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
-    places = {
-        folder / ".mcp.json": "claude-code",
-        folder / ".vscode" / "mcp.json": "vscode",
-        folder / ".cursor" / "mcp.json": "cursor",
-        settings / "Claude" / "claude_desktop_config.json": "claude-desktop",
-        home / ".claude.json": "claude-code",
-        settings / "Code" / "User" / "mcp.json": "vscode",
-        home / ".cursor" / "mcp.json": "cursor",
-    }
-    return {path: host for path, host in places.items() if path.is_file()}
+    machine = Machine(home, os.environ if environment is None else environment, platform)
+    of_folder = {path: host for host in HOSTS if (path := project_file(host, folder)) is not None}
+    of_user = {machine.user_file(host): host for host in HOSTS}
+    return {path: host for path, host in {**of_folder, **of_user}.items() if path.is_file()}
 
 
 class _Reader:
@@ -196,7 +185,7 @@ class _Reader:
     def read(self, value: object) -> ServerEntry:
         if not isinstance(value, Mapping):
             raise self._wrong("it must be an object")
-        given = cast("Values", value)
+        given = _spell_as_others(cast("Values", value))
         if self._transport(given) == "stdio":
             return self._command(given)
         url = self._text(given.get("url"), "url")
@@ -264,8 +253,13 @@ def _read(file: Path) -> Values:
         text = file.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidConfiguration(f"{file} cannot be read: {_reason(error)}") from None
+    return parse_text(file, text)
+
+
+def parse_text(file: Path, text: str) -> Values:
+    """Read the text of a host's file: JSON with comments. Raises `InvalidConfiguration`."""
     try:
-        data: object = json.loads(_plain(text))
+        data: object = json.loads(_plain(text.removeprefix("\ufeff")))
     except json.JSONDecodeError as error:
         raise InvalidConfiguration(f"{file}:{error.lineno}:{error.colno}: this is no JSON: {error.msg}") from None
     except (ValueError, RecursionError):
@@ -289,6 +283,27 @@ def _section(data: Values, key: str, file: Path) -> dict[str, object]:
     if not isinstance(section, dict):
         raise InvalidConfiguration(f"{file}: {key} must be an object")
     return cast("dict[str, object]", section)
+
+
+def _zed_servers(data: Values, file: Path) -> dict[str, object]:
+    """Those of Zed's that are programs or URLs; what only sets up an extension names neither."""
+    section = _section(data, "context_servers", file)
+    return {
+        name: entry
+        for name, entry in section.items()
+        if not isinstance(entry, Mapping) or {"command", "url", "type"} & set(cast("Values", entry))
+    }
+
+
+def _spell_as_others(entry: Values) -> Values:
+    """Windsurf's `serverUrl` is a URL; older Zed files have the command as an object, with its arguments inside."""
+    if "serverUrl" in entry and "url" not in entry:
+        entry = {**entry, "url": entry["serverUrl"]}
+    command = entry.get("command")
+    if isinstance(command, Mapping) and "path" in command:
+        inside = cast("Values", command)
+        entry = {**entry, **inside, "command": inside["path"]}
+    return entry
 
 
 def _inputs(data: Values, file: Path) -> dict[str, InputSpec]:
@@ -320,7 +335,7 @@ def _choice(option: object) -> str:
 def _folder_of(file: Path, home: Path) -> Path | None:
     """The folder that a file is for, by where it lies; the user's own files are for none."""
     parent = file.absolute().parent
-    if parent.name in (".vscode", ".cursor"):
+    if parent.name in (".vscode", ".cursor", ".zed"):
         parent = parent.parent
     elif file.name != ".mcp.json":
         return None

@@ -61,7 +61,7 @@ def find_destination(arguments: argparse.Namespace) -> tuple[Target, Options]:
     elif word.startswith(("http://", "https://")):
         target = word
     else:
-        target = _split(word)
+        target = split_command(word)
     if arguments.header and not isinstance(target, str):
         raise Misuse("--header is for a URL, and this TARGET is a command; --env K=V sets a variable for it")
     if arguments.env and isinstance(target, str):
@@ -88,7 +88,8 @@ def _find_entry(word: str, file: Path | None) -> ServerEntry | None:
     return None
 
 
-def _split(word: str) -> list[str]:
+def split_command(word: str) -> list[str]:
+    """The words of a command that was given as one; raises `Misuse`."""
     try:
         words = shlex.split(word, posix=os.name != "nt")
     except ValueError as error:

@@ -12,7 +12,7 @@ from collections.abc import Coroutine, Sequence
 from importlib import metadata
 from typing import NoReturn
 
-from mcp_kernel.console import call, doctor, inspection, reading
+from mcp_kernel.console import call, doctor, inspection, install, reading
 from mcp_kernel.console.terminal import Misuse, fold, tell
 
 
@@ -25,10 +25,12 @@ class Parser(argparse.ArgumentParser):
 
 def build_parser() -> Parser:
     """Each command adds itself, with `run`, which takes the arguments and gives what to do."""
-    parser = Parser(prog="mcp-kernel", description="Look at MCP servers, and call them.", allow_abbrev=False)
+    parser = Parser(
+        prog="mcp-kernel", description="Look at MCP servers, call them, and give them to a host.", allow_abbrev=False
+    )
     parser.add_argument("--version", action="version", version=f"mcp-kernel {metadata.version('mcp-kernel')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands", parser_class=Parser)
-    for command in (inspection, call, reading, doctor):
+    for command in (inspection, call, reading, doctor, install):
         command.add_command(commands)
     return parser
 
