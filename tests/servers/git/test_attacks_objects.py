@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import resource
+import sys
 import time
 import tracemalloc
 import zlib
@@ -10,6 +12,7 @@ from collections.abc import Callable
 
 import pytest
 from tests.servers.git.ambush import CANARY, Call, Ground, failed, use
+from tests.servers.git.conftest import Opener
 from tests.servers.git.counterfeit import (
     BLOB,
     ONE,
@@ -249,3 +252,29 @@ async def test_a_link_is_stored_as_a_link_and_its_target_is_not_read(
     ground.check(said)
     assert "secret.txt" in said[3], "where the link leads is what is stored"
     assert Repo(ground.repo.path, ground.repo.environment).say("cat-file", "-p", "HEAD:link.txt").endswith("secret.txt")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds the memory of another process")
+@in_both_eras
+@scene
+async def test_a_pack_that_unfolds_to_a_gigabyte_does_not_get_it(
+    connect: Connect, ground: Ground, revision: str
+) -> None:
+    plant_bomb(ground.repo)
+    commit_tree(ground.repo, ("100644", b"bomb", TWO), head="refs/heads/evil")
+    calls: list[Call] = [("git_show", {"revision": "evil:bomb"}), ("git_show", {"revision": "evil"})]
+    calls += [("git_diff", {"target": "old..evil"}), ("git_grep", {"pattern": "x", "revision": "evil"})]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    async with ground.visit(connect, revision) as client:
+        said = await use(client, calls)
+    assert [each for each in said if "512 MiB of memory" in each] == said, said
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss <= max(before, 560 * 1024)  # KiB
+
+
+def test_an_honest_text_of_many_megabytes_is_compared(desk: Opener, repo: Repo) -> None:
+    lines = [b"%d %s\n" % (number, b"abc" * 10) for number in range(900_000)]
+    repo.commit("big", big_txt=b"".join(lines))
+    lines[700_000] = b"another\n"
+    repo.write("big.txt", b"".join(lines))
+    opened = desk(repo)
+    assert "+another" in opened.run(opened.repository.demand(["diff"])).data.decode()

@@ -109,6 +109,29 @@ async def test_roots_narrow_the_command_line_and_never_widen_it(
         assert "isError" not in await client.call_tool("git_status", paths["repo"])
 
 
+@in_both_eras
+@pytest.mark.parametrize("kind", ["worktree", "clone that borrows"])
+@scene
+async def test_roots_must_hold_every_place_that_a_repository_is_read_from(
+    connect: Connect, forge: Forge, repo: Repo, revision: str, kind: str
+) -> None:
+    inner = forge.folder / "inner"
+    if kind == "worktree":
+        repo.git("worktree", "add", "--quiet", "-b", "side", str(inner))
+    else:
+        repo.git("clone", "--quiet", "--shared", str(repo.path), str(inner))
+    server = build(forge.serve(repo, inner))
+    asked = {"repo_path": str(inner)}
+    async with connect(server, revision, capabilities=ROOTS, answer=give_roots(inner)) as client:
+        said = await client.call_tool("git_log", asked)
+        assert str(repo.path / ".git") in text_of(said)
+        assert "outside of the client's roots" in text_of(said)
+        assert "isError" in said
+    for roots in ([inner, repo.path], [forge.folder], []):
+        async with connect(server, revision, capabilities=ROOTS, answer=give_roots(*roots)) as client:
+            assert "second" in text_of(await client.call_tool("git_log", asked))
+
+
 async def read(client: Client, uri: str) -> Json:
     (contents,) = cast("Json", await client.call("resources/read", {"uri": uri}))["contents"]
     return contents

@@ -37,6 +37,10 @@ class Area:
             return False
         return not self.within or any(top == each or each in top.parents or top in each.parents for each in self.within)
 
+    def covers(self, place: Path, top: Path) -> bool:
+        """Tell whether a place of an admitted repository lies where the roots allow: in one, or in `top` itself."""
+        return not self.within or any(place == each or each in place.parents for each in (*self.within, top))
+
     def locate(self, text: str | None) -> Path:
         """Resolve what a caller gave as a repository's path; raises `Refusal` for what lies outside.
 

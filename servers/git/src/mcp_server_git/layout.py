@@ -57,8 +57,25 @@ def discover(path: Path, area: Area) -> Layout:
         if found is not None:
             if not area.admits(found.top):
                 raise Refusal(f"The repository {found.top} is outside of what is allowed. {area.say()}")
+            _check_roots(found, area)
             return found
     raise NothingThere(f"{path} is not in a git repository. {area.say()}")
+
+
+def _check_roots(found: Layout, area: Area) -> None:
+    """Raise `Refusal` where the client's roots leave out a place that the repository is read from."""
+    places = [
+        ("Its git directory", found.git_dir),
+        ("The repository that this worktree belongs to", found.common_dir),
+        ("Its object directory", Path(os.path.realpath(found.objects))),
+        *(("The object directory that it borrows from", each) for each in found.alternates),
+    ]
+    for what, place in places:
+        if not area.covers(place, found.top):
+            raise Refusal(
+                f"{what}, {place}, lies outside of the client's roots, and {found.top} cannot be read without it. "
+                f"Open it as a root too. {area.say()}"
+            )
 
 
 def _look(directory: Path, area: Area) -> Layout | None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 MEMORY_CEILING = 64 * 1024 * 1024  # of one answer, when the operator set no limit of bytes
+LARGEST_HEAP = 512 * 1024 * 1024  # bytes of one run of git: the diff of a text of 70 MB takes 400 MB
 ENVELOPE = 2_000  # bytes of an answer beside its lists and texts
 
 

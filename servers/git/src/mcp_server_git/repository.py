@@ -12,7 +12,7 @@ from .area import Area
 from .layout import Layout, discover
 from .links import LinkCheck
 from .objects import Objects
-from .policy import MEMORY_CEILING, Policy
+from .policy import LARGEST_HEAP, MEMORY_CEILING, Policy
 from .references import References
 from .refusals import Refusal
 from .runner import Output, Program, Runner
@@ -109,6 +109,11 @@ class Repository:
             return (
                 "Another git process is working in this repository, or one that crashed left a lock file behind "
                 f"(git: {text.splitlines()[0]}). Try again; if it stays, remove that file."
+            )
+        if "ut of memory" in text or "mmap failed" in text:
+            return (
+                f"Git needed more than {LARGEST_HEAP >> 20} MiB of memory for this and was stopped: something in the "
+                "repository is very large, or made to be. Ask for less: a path, fewer commits."
             )
         if "unable to read" in text and self.manner.is_partial:
             return (

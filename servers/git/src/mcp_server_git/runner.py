@@ -9,6 +9,7 @@ import selectors
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,9 @@ from typing import IO, Final
 from . import fencing
 from .policy import MEMORY_CEILING
 from .refusals import Refusal
+
+if sys.platform == "linux":
+    import resource
 
 CHUNK: Final = 1 << 16
 MOST_ERRORS: Final = 64 * 1024  # bytes kept of what git says on stderr
@@ -88,6 +92,7 @@ class Job:
     stdin: bytes = b""
     skip: int = 0
     limit: int = MEMORY_CEILING
+    memory: int = 0
     stopped: bool = False
     _process: subprocess.Popen[bytes] | None = None
     _said: bytearray = field(default_factory=bytearray)
@@ -106,10 +111,15 @@ class Job:
             process_group=0,
         )
         self._process = process
+        cut = False
         try:
-            if self.stopped:
+            if not _bound(process, self.memory):
+                self._complained += b"fatal: Out of memory"
                 self.stop()
-            cut = not self._exchange(process)
+            else:
+                if self.stopped:
+                    self.stop()
+                cut = not self._exchange(process)
         finally:
             for pipe in (process.stdin, process.stdout, process.stderr):
                 if pipe is not None:
@@ -183,6 +193,21 @@ def _signal(process: subprocess.Popen[bytes], number: int) -> None:
         os.killpg(process.pid, number)
 
 
+def _bound(process: subprocess.Popen[bytes], memory: int) -> bool:
+    """Bound the bytes that git may write to; False where it has taken more already.
+
+    What it maps of packs does not count, which the system can take back. The bound is set from outside, so that no
+    code of ours runs between fork and exec. Git may be quicker, and then its heap shows that it was.
+    """
+    if not memory or sys.platform != "linux":
+        return True
+    with suppress(ProcessLookupError, PermissionError, FileNotFoundError):
+        resource.prlimit(process.pid, resource.RLIMIT_DATA, (memory, memory))
+        pages = Path(f"/proc/{process.pid}/statm").read_bytes().split()
+        return int(pages[5]) * resource.getpagesize() <= memory
+    return True
+
+
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
     """Tell whether a process has ended, without reaping it."""
     if not hasattr(os, "waitid"):
@@ -199,8 +224,10 @@ class Runner:
         environment: Mapping[str, str],
         directory: str,
         fence: fencing.Fence | None,
+        memory: int = 0,
     ) -> None:
         self.program = program
+        self._memory = memory
         self.environment = environment
         self._directory = directory
         initializer = fence.close if fence is not None else None
@@ -216,7 +243,7 @@ class Runner:
         skip: int = 0,
     ) -> Output:
         """Run git and give what it said, whatever its exit code; raises `Refusal` when time is over."""
-        job = Job([self.program.path, *arguments], self.environment, self._directory, stdin, skip, limit)
+        job = Job([self.program.path, *arguments], self.environment, self._directory, stdin, skip, limit, self._memory)
         work = asyncio.get_running_loop().run_in_executor(self._threads, job.work)
         try:
             async with asyncio.timeout(seconds):

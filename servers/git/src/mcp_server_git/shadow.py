@@ -32,7 +32,7 @@ from .configuration import (
 )
 from .fencing import INSTALLED, Fence
 from .layout import Layout
-from .policy import Policy
+from .policy import LARGEST_HEAP, Policy
 from .refusals import Refusal
 from .runner import Program, Runner
 
@@ -45,6 +45,7 @@ FIXED: Final = """\
 	protectHFS = "true"
 	protectNTFS = "true"
 	quotePath = "false"
+	bigFileThreshold = "64m"
 [gc]
 	auto = "0"
 [maintenance]
@@ -242,7 +243,7 @@ class Shadow:
             programs = (program.path, *program.loader)
             is_fixed = self.workshop.policy.read_only
             fence = Fence(programs, (*readable, *own), ()) if is_fixed else Fence(programs, readable, own)
-        return Runner(program, environment, str(layout.top), fence)
+        return Runner(program, environment, str(layout.top), fence, LARGEST_HEAP)
 
 
 def _stamp(path: Path) -> Stamp | None:
