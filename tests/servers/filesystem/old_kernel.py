@@ -44,4 +44,4 @@ def close() -> None:
 
 if __name__ == "__main__":
     close()
-    os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606  # that is its purpose
+    os.execvp(sys.argv[1], sys.argv[1:])  # that is its purpose
