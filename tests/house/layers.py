@@ -26,11 +26,12 @@ LAYERS: Final = {
     "toolkits": 4,
     "testing": 4,
     "connections": 3,
-    "serving": 4,
-    "cli": 5,
-    "console": 6,  # the command `mcp-kernel`
-    "": 6,  # the public face, `mcp_kernel/__init__.py`
-    "__main__": 7,
+    "page": 4,  # the page for a browser: files, and who serves them
+    "serving": 5,
+    "cli": 6,
+    "console": 7,  # the command `mcp-kernel`
+    "": 7,  # the public face, `mcp_kernel/__init__.py`
+    "__main__": 8,
 }
 
 IMPURE: Final = frozenset(

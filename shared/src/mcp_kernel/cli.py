@@ -169,6 +169,10 @@ class CommandLine(argparse.ArgumentParser):
             level=str(arguments.log_level).upper(),
             format="%(levelname)s %(name)s: %(message)s",
         )
+        if arguments.console and arguments.transport != "http":
+            self.error("--console is a page over HTTP: add --transport http")
+        if arguments.console and not arguments.path.strip("/"):
+            self.error("--console puts its page at /: give the endpoint another --path")
         server.timeout = arguments.timeout
         server.max_output_bytes = arguments.max_output_bytes
         if arguments.transport != "stdio":
@@ -247,6 +251,7 @@ def _add_http(group: argparse._ArgumentGroup) -> None:  # pyright: ignore[report
         metavar="O",
         help="an origin whose pages may use the server, as https://app.example",
     )
+    add("--console", action="store_true", help="serve a page at / to try the server in a browser (--transport http)")
     add("--session-idle", type=positive, default=1800.0, metavar="S", help="seconds until an unused session ends")
     add("--drain", type=positive, default=3.0, metavar="S", help="seconds for calls in flight at the end (default: 3)")
 

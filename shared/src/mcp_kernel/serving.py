@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from mcp_kernel.transports.http import HttpApp, HttpOptions
 
 if TYPE_CHECKING:
+    from mcp_kernel.page.site import PageApp
     from mcp_kernel.server.server import Server
 
 _LAST_PORT: Final = 65535
@@ -37,21 +38,35 @@ def serve_http(server: Server, arguments: argparse.Namespace) -> str | None:
         session_idle=arguments.session_idle,
         sse=arguments.transport == "sse",
     )
+    endpoint = HttpApp(server, options)
     try:
         listener = _listen(arguments)
-        run = _prepare(HttpApp(server, options), arguments)
+        run = _prepare(endpoint, _front(server, endpoint, options) if arguments.console else endpoint, arguments)
     except ImportError:
         return "HTTP needs uvicorn: install mcp-kernel[http]"
     except OSError as error:
         where = arguments.uds or f"{arguments.host}:{arguments.port}"
         return f"cannot listen on {where}: {error.strerror or error}"
     sys.stderr.write(f"{server.info['name']} {server.info['version']} serves {_address(listener, arguments)}\n")
+    if arguments.console:
+        sys.stderr.write(f"Open {_address(listener, arguments, '/')} in a browser for its console.\n")
     run([listener])
     return None
 
 
-def _prepare(app: HttpApp, arguments: argparse.Namespace) -> Callable[[list[socket.socket]], None]:
-    """Set up uvicorn and return what serves on open sockets."""
+def _front(server: Server, endpoint: HttpApp, options: HttpOptions) -> PageApp:
+    """Put the page in front of a server's endpoint."""
+    from mcp_kernel.page.site import Listed, PageApp
+
+    name = str(server.info["name"])
+    listed = Listed(name, str(server.info.get("title", name)), "/" + options.path.strip("/"))
+    return PageApp([listed], behind=endpoint, hosts=options.hosts, origins=options.origins)
+
+
+def _prepare(
+    endpoint: HttpApp, app: HttpApp | PageApp, arguments: argparse.Namespace
+) -> Callable[[list[socket.socket]], None]:
+    """Set up uvicorn for an application and return what serves it on open sockets, and closes the endpoint then."""
     import uvicorn
 
     try:
@@ -71,7 +86,7 @@ def _prepare(app: HttpApp, arguments: argparse.Namespace) -> Callable[[list[sock
         timeout_keep_alive=30,
         timeout_graceful_shutdown=1,
     )
-    return _server_class(app, arguments.drain)(config).run
+    return _server_class(endpoint, arguments.drain)(config).run
 
 
 class _Server(Protocol):
@@ -146,8 +161,8 @@ def _unlink_left(path: Path) -> None:
     path.unlink()
 
 
-def _address(listener: socket.socket, arguments: argparse.Namespace) -> str:
-    path = "/sse" if arguments.transport == "sse" else arguments.path
+def _address(listener: socket.socket, arguments: argparse.Namespace, path: str | None = None) -> str:
+    path = path or ("/sse" if arguments.transport == "sse" else arguments.path)
     if arguments.uds:
         return f"{path} on {arguments.uds}"
     host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host

@@ -97,6 +97,11 @@ class Incoming:
         await self._send({"type": "http.response.start", "status": status, "headers": pairs})
         await self._send({"type": "http.response.body", "body": body})
 
+    async def respond_head(self, status: int, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        """Answer with a head alone: that nothing has changed (304)."""
+        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self.extra]})
+        await self._send({"type": "http.response.body", "body": b""})
+
     async def respond_json(self, status: int, body: bytes) -> None:
         """Answer with JSON."""
         await self.respond(status, body, (JSON,))
