@@ -26,6 +26,7 @@ HANDSHAKE = {
 ARGUMENTS = {
     "postgres": ["postgresql://localhost/none"],
     "sqlite": ["--db-path", "shop.db", "--sample"],
+    "ticketing": ["--db-path", "tickets.db"],
     "vector": ["--data-dir", "data"],
 }
 

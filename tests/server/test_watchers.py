@@ -87,3 +87,43 @@ async def test_a_watcher_that_fails_starts_again_with_the_next_subscription(
         await wire.quiet()
         assert runs == [0, 1]
         assert "the disk is gone" in caplog.text
+
+
+@in_both_eras
+@scene
+async def test_a_watcher_of_lists_runs_while_somebody_hears_of_them(connect: Connect, revision: str) -> None:
+    server, log = make_server(), list[str]()
+
+    async def watch(subscriptions: Subscriptions) -> None:
+        log.append("began")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            log.append("ended")
+
+    server.watcher(watch, lists=True)
+    async with connect(server, revision) as client:
+        await client.subscribe()
+        await client.wire.quiet()
+        assert log == ["began"]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert log == ["began", "ended"]
+
+
+@scene
+async def test_a_watcher_of_lists_waits_for_a_stream_that_asks_for_them(dial: Dial) -> None:
+    server, log = make_server(), list[str]()
+
+    async def watch(subscriptions: Subscriptions) -> None:
+        log.append("began")
+        await asyncio.Event().wait()
+
+    server.watcher(watch, lists=True)
+    async with dial(server) as wire:
+        listen(wire, 1, toolsListChanged=True)
+        await wire.quiet()
+        assert log == []
+        listen(wire, 2, resourcesListChanged=True)
+        await wire.quiet()
+        assert log == ["began"]

@@ -52,7 +52,9 @@ def _line(
         note = described.get("description")
         return f"{name}: required, {wanted}" + (f" ({note})" if note else "")
     value = problem["input"]
-    if len(path) > 1:
+    is_scalar = value is None or isinstance(value, str | int | float)
+    is_choice = len(path) == 2 and "anyOf" in described and is_scalar  # path[1] only says which of them
+    if len(path) > 1 and not is_choice:
         where = ".".join(str(step) for step in path)
         return f"{where}: {_lower_first(str(problem['msg']))}, got {_show(value)}"
     return f"{name}: expected {wanted}, got {_show(value)}{_closest_choice(value, described)}"

@@ -65,7 +65,7 @@ async def get_prompt(exchange: Exchange, prompts: Registry[Prompt]) -> JsonObjec
     arguments = cast("JsonObject", params.get("arguments") or {})
     try:
         value = await prompt.handler.call(exchange, arguments)
-    except InvalidArguments as error:
+    except (InvalidArguments, *exchange.peer.server.not_found) as error:
         raise ProtocolError(INVALID_PARAMS, str(error)) from None
     result: JsonObject = {"messages": to_messages(value)}
     if prompt.handler.description:

@@ -44,7 +44,8 @@ class Server:
         instructions: What a model should know before it uses the server.
         website_url: Where people read more.
         tool_errors: Exceptions of the domain whose text is meant for the model, treated as `ToolError`.
-        not_found: Exceptions of the domain which say, of a resource's handler, that nothing is at its URI.
+        not_found: Exceptions of the domain which say, of a resource's handler, that nothing is at its URI, and of a
+            prompt's, that an argument names nothing.
         timeout: Seconds that a handler may run; None for no limit. Waiting for a person does not count.
         max_output_bytes: The most that one result may have; 0 for no limit.
         page_size: How many items one page of a list shows.
@@ -203,12 +204,14 @@ class Server:
 
         return register
 
-    def watcher(self, function: Callable[[Subscriptions], Awaitable[None]]) -> None:
+    def watcher(self, function: Callable[[Subscriptions], Awaitable[None]], *, lists: bool = False) -> None:
         """Declare a coroutine function that runs while somebody is subscribed to a resource.
 
-        It looks for changes made elsewhere and calls `changed`; the argument iterates over the subscribed URIs.
+        It looks for changes made elsewhere and calls `changed`; the argument iterates over the subscribed URIs. With
+        `lists` it looks for changes of the list of resources too, calls `list_changed`, and runs also while somebody
+        hears of that: a client with a session always, one without as long as it listens for it.
         """
-        self.subscriptions.add_watcher(function)
+        self.subscriptions.add_watcher(function, lists)
 
     def on_close(self, function: Callable[[], Awaitable[None]]) -> None:
         """Declare what is to be done when serving ends."""

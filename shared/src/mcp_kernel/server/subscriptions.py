@@ -2,7 +2,7 @@
 
 Modern clients hold a listen stream open with a filter; legacy sessions hear of every list that changes and of the
 resources that they subscribed to. A watcher, which looks for changes made outside the server, runs only while
-somebody is subscribed to a resource.
+somebody is subscribed to a resource, or, if it looks for changes of the list too, hears of that.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class Subscriptions:
         self._listeners: set[Listener] = set()
         self._sessions: set[Peer] = set()  # who hears of lists
         self._subscribers: set[Peer] = set()  # who subscribed to resources
-        self._watchers: list[Watcher] = []
-        self._watching: list[asyncio.Task[None]] = []
+        self._watchers: dict[Watcher, bool] = {}  # with whether it looks for changes of the list of resources
+        self._watching: dict[Watcher, asyncio.Task[None]] = {}
 
     @property
     def uris(self) -> set[str]:
@@ -72,15 +72,16 @@ class Subscriptions:
     def __iter__(self) -> Iterator[str]:
         return iter(self.uris)
 
-    def add_watcher(self, watcher: Watcher) -> None:
-        """Register a function that runs while somebody is subscribed to a resource."""
-        self._watchers.append(watcher)
+    def add_watcher(self, watcher: Watcher, lists: bool) -> None:
+        """Register a function that runs while somebody is subscribed to a resource, or hears of their list."""
+        self._watchers[watcher] = lists
 
     # --- who listens ---
 
     def join(self, peer: Peer) -> None:
         """A legacy session is ready to be notified."""
         self._sessions.add(peer)
+        self._refresh()
 
     def subscribe(self, peer: Peer) -> None:
         """What a legacy session is subscribed to has changed."""
@@ -93,9 +94,8 @@ class Subscriptions:
     def leave(self, peer: Peer) -> None:
         """A peer is gone."""
         self._sessions.discard(peer)
-        if peer in self._subscribers:
-            self._subscribers.discard(peer)
-            self._refresh()
+        self._subscribers.discard(peer)
+        self._refresh()
 
     async def listen(self, exchange: Exchange) -> JsonObject:
         """Answer `subscriptions/listen`: acknowledge the filter, then hold the stream open until it is ended.
@@ -165,11 +165,17 @@ class Subscriptions:
     # --- the watchers ---
 
     def _refresh(self) -> None:
-        if self._watchers and self.uris:
-            if not self._watching:
-                self._watching = [asyncio.ensure_future(self._watch(watcher)) for watcher in self._watchers]
-        else:
-            self.close()
+        if not self._watchers:
+            return
+        subscribed = bool(self.uris)
+        listening = bool(self._sessions) or any("resources" in listener.kinds for listener in self._listeners)
+        for watcher, lists in self._watchers.items():
+            if subscribed or (lists and listening):
+                task = self._watching.get(watcher)
+                if task is None or task.done():
+                    self._watching[watcher] = asyncio.ensure_future(self._watch(watcher))
+            elif watcher in self._watching:
+                self._watching.pop(watcher).cancel()
 
     async def _watch(self, watcher: Watcher) -> None:
         try:
@@ -179,9 +185,9 @@ class Subscriptions:
 
     def close(self) -> None:
         """Stop watching."""
-        for task in self._watching:
+        for task in self._watching.values():
             task.cancel()
-        self._watching = []
+        self._watching = {}
 
 
 def _texts(asked: JsonObject, name: str) -> list[str]:

@@ -58,6 +58,10 @@ class Untrusted(str):
         made.source = show_controls(source).replace("\n", "\\n")
         return made
 
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        """How a copy is made."""
+        return type(self), (str.__str__(self), self.source)
+
     @property
     def fenced(self) -> str:
         """The text between its two lines."""

@@ -1,0 +1,5 @@
+"""`python -m mcp_server_ticketing`."""
+
+from .cli import main
+
+main()
