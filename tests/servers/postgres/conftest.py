@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
-from tests.servers.postgres.cluster import run_cluster
+from tests.cluster import run_cluster
 
 from mcp_server_postgres.database import Database
 from mcp_server_postgres.driver import connect

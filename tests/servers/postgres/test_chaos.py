@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.servers.postgres.cluster import Cluster, run_cluster
+from tests.cluster import Cluster, run_cluster
 from tests.servers.postgres.conftest import Desk, command
 
 from mcp_server_postgres.database import Database

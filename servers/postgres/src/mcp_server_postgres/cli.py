@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mcp_kernel.cli import CommandLine, count, positive
+from mcp_kernel.toolkits.title import hide_arguments
 
 from . import __version__
 from .database import Database
 from .policy import Policy
 from .refusals import Refusal, Unavailable
 from .target import Target
-from .title import hide_arguments
 
 PROGRAM = "mcp-server-postgres"
 MAX_OUTPUT_BYTES = 100_000  # hosts cut a tool's answer near 25,000 tokens

@@ -1,1 +1,1 @@
-"""Tool surfaces that several servers share; each knows its field and no driver."""
+"""What servers of one kind share: tool surfaces, each of which knows its field and no driver; a process's title."""

@@ -12,7 +12,7 @@ def hide_arguments(secrets: Sequence[str]) -> None:
     """Overwrite secrets where the system shows a process's arguments.
 
     Linux keeps them in the process's own memory, and shows what stands there now. Elsewhere nothing is done: the
-    README says to use --dsn-file.
+    servers' READMEs say where a password goes instead.
     """
     if not (secrets and sys.platform.startswith("linux")):
         return
