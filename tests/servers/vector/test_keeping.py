@@ -53,11 +53,10 @@ def agree(shelf: Shelf, collection: str = "notes") -> set[str]:
 
     async def look() -> tuple[set[str], set[str]]:
         engine = shelf.store.engine
-        await engine.open()
-        found = await engine.call(engine.chroma.find, collection)
-        assert found is not None
-        chunks = await engine.call(engine.chroma.select, found, None)
-        return {chunk.id for chunk in chunks}, set(await engine.keywords.hashes(found.uuid))
+        async with engine.reading(collection) as found:
+            assert found is not None
+            chunks = await engine.call(engine.chroma.select, found, None)
+            return {chunk.id for chunk in chunks}, set(await engine.keywords.hashes(found.uuid))
 
     vectors, words = shelf.run(look())
     assert vectors == words

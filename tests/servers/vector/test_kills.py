@@ -2,76 +2,151 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 from tests.servers.vector import writer
-from tests.servers.vector.conftest import Opener
+from tests.servers.vector.conftest import Opener, Shelf
 from tests.servers.vector.test_keeping import agree
+from tests.servers.vector.test_safekeeping import make_collection
 from tests.transports.host import surroundings
 
-from mcp_server_vector import passages, vectors
+from mcp_server_vector import passages
 
 ROUNDS = 50
+SAVINGS = 10
 ROOT = Path(__file__).parents[3]
 
+Known = dict[int, set[int | None]]  # by number of a document: the versions that may be there
 
-def run_and_kill(folder: Path, seed: int, lines: int, delay: float) -> list[list[str]]:
-    """Let a writer say so many lines, give it a moment, kill it; returns all that it said."""
-    command = [sys.executable, "-m", "tests.servers.vector.writer", str(folder), str(seed)]
-    environment = surroundings(PYTHONPATH=str(ROOT))
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stdout is not None
-        said = [process.stdout.readline().split() for _ in range(lines)]
+
+class Writer:
+    """A program that writes until it is killed; it loads at once, and begins when it is told to."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        command = [sys.executable, "-m", "tests.servers.vector.writer", str(folder), str(seed)]
+        environment = surroundings(PYTHONPATH=str(ROOT))
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        self._said: list[list[str]] = []
+
+    def begin(self) -> None:
+        stdin = self._pipe(self.process.stdin)
+        stdin.write("\n")
+        stdin.flush()
+
+    def hear(self, lines: int) -> None:
+        """Wait until it has said so many lines."""
+        stdout = self._pipe(self.process.stdout)
+        self._said += [stdout.readline().split() for _ in range(lines)]
+
+    def kill(self, delay: float = 0) -> list[list[str]]:
+        """Kill it, in a moment; returns all that it said."""
         try:
-            process.wait(delay)
+            self.process.wait(delay)
         except subprocess.TimeoutExpired:
-            process.kill()
-        said += [line.split() for line in process.stdout if line.endswith("\n")]
-    assert all(said), "the writer died by itself"
-    return said
+            self.process.kill()
+        with self.process:
+            self._said += [line.split() for line in self._pipe(self.process.stdout) if line.endswith("\n")]
+        assert all(self._said), "the writer died by itself"
+        return self._said
+
+    def _pipe(self, pipe: IO[str] | None) -> IO[str]:
+        assert pipe is not None
+        return pipe
+
+
+def learn(known: Known, said: list[list[str]]) -> None:
+    """What may be there after a writer said this: of what it began and did not finish, the old or the new."""
+    for word, number, version in said:
+        if word == "begin":
+            known.setdefault(int(number), {None}).update({int(version), None})
+        else:
+            known[int(number)] = {int(version) if word == "indexed" else None}
+
+
+def check(opened: Shelf, known: Known) -> None:
+    """What is there is what may be there, whole, and found by meaning."""
+    chunks = agree(opened)
+    there = {document.id: document for document in opened.get()}
+    for number, versions in known.items():
+        document = there.pop(f"d{number}", None)
+        version = None if document is None else document.metadata["v"]
+        assert version in versions, (number, version, versions)
+        known[number] = {version if isinstance(version, int) else None}
+        if document is not None and isinstance(version, int):
+            assert document.text == writer.text_of(number, version)
+            assert {f"d{number}#{position}" for position in range(document.chunks)} <= chunks
+            first = next(passages.split(document.text))
+            assert document.id in opened.ids(first.text, mode="semantic", top_k=3), number
+    assert not there
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    reason="killed while Chroma writes its index, that file may be damaged, and is not made anew yet", strict=False
-)
 def test_a_kill_at_any_moment_loses_nothing(shelf: Opener, tmp_path: Path) -> None:
     chance = random.Random(7)
-    folder = tmp_path / "data"
-    folder.mkdir()
-    stranger = vectors.Chroma(folder)
-    stranger.open()
-    small = {"space": "cosine", "sync_threshold": 20, "batch_size": 10}  # so that kills hit Chroma's own saving too
-    memory = {vectors.EMBEDDER: "wordllama:l2_supercat_256", vectors.DIMENSION: 256}
-    client = stranger._client  # pyright: ignore[reportPrivateUsage]  # no public way to a threshold so low
-    client.create_collection("notes", embedding_function=None, configuration={"hnsw": small}, metadata=memory)
-    stranger.close()
-    known: dict[int, set[int | None]] = {}
+    make_collection(tmp_path, 20)  # so that kills hit Chroma's own saving too
+    known: Known = {}
+    waiting = Writer(tmp_path, 0)
     for seed in range(ROUNDS):
-        for word, number, version in run_and_kill(folder, seed, chance.randrange(1, 40), chance.random() * 0.1):
-            if word == "begin":
-                known.setdefault(int(number), {None}).add(int(version))
-                known[int(number)].add(None)
-            else:
-                known[int(number)] = {int(version) if word == "indexed" else None}
-        opened = shelf(folder)
-        chunks = agree(opened)
-        there = {document.id: document for document in opened.get()}
-        for number, versions in known.items():
-            document = there.pop(f"d{number}", None)
-            version = None if document is None else document.metadata["v"]
-            assert version in versions, (seed, number, version, versions)
-            if document is not None and isinstance(version, int):
-                assert document.text == writer.text_of(number, version)
-                assert {f"d{number}#{position}" for position in range(document.chunks)} <= chunks
-                first = next(passages.split(document.text))
-                assert document.id in opened.ids(first.text, mode="semantic", top_k=3), (seed, number)
-                known[number] = {version}
-            else:
-                known[number] = {None}
-        assert not there
+        process, waiting = waiting, Writer(tmp_path, seed + 1)
+        process.begin()
+        process.hear(chance.randrange(1, 40))
+        learn(known, process.kill(chance.random() * 0.1))
+        opened = shelf(tmp_path)
+        check(opened, known)
         opened.close()
+    waiting.kill()
+
+
+def saving(folder: Path) -> float:
+    """When the file of vectors was last written to."""
+    return max((path.stat().st_mtime_ns for path in folder.glob("*/data_level0.bin")), default=0)
+
+
+@pytest.mark.slow
+def test_a_kill_while_chroma_saves_its_vectors_loses_nothing(
+    shelf: Opener, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_collection(tmp_path, 20)
+    known: Known = {}
+    waiting = Writer(tmp_path, 0)
+    with caplog.at_level(logging.WARNING, "mcp_server_vector"):
+        for seed in range(SAVINGS):
+            process, waiting = waiting, Writer(tmp_path, seed + 1)
+            process.begin()
+            process.hear(2 + seed)
+            before = saving(tmp_path)
+            while saving(tmp_path) == before:
+                assert process.process.poll() is None
+            learn(known, process.kill())
+            opened = shelf(tmp_path)
+            check(opened, known)
+            opened.close()
+    waiting.kill()
+    assert [record for record in caplog.records if "damaged" in record.message], "no kill came while it saved"
+
+
+@pytest.mark.slow
+def test_two_writers_on_one_directory_and_one_of_them_killed_lose_nothing(shelf: Opener, tmp_path: Path) -> None:
+    make_collection(tmp_path, 20)
+    one, two = Writer(tmp_path, 1), Writer(tmp_path, 2)
+    for each in (one, two):
+        each.begin()
+    for _ in range(20):  # in turn: neither shuts the other out
+        one.hear(2)
+        two.hear(2)
+    one.process.kill()
+    two.hear(10)
+    both = [one.kill(), two.kill()]
+    known: Known = {number: {None} for number in range(40)}
+    for said in both:  # who came last is not known
+        for _, number, version in said:
+            known[int(number)].add(int(version))
+    check(shelf(tmp_path), known)

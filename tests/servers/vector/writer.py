@@ -29,10 +29,8 @@ def say(text: str) -> None:
 
 async def write(folder: Path, seed: int) -> None:
     store = Store(Settings(folder, choose("wordllama")))
-    await store.prepare()
-    if "notes" not in await store.names():
-        chroma = store.engine.chroma
-        await store.engine.call(chroma.create, "notes", "wordllama:l2_supercat_256", 256)
+    store.engine.preparation.start()[1].result(60)
+    sys.stdin.readline()  # until then nothing of the directory is touched
     chance = random.Random(seed)
     for step in range(10_000):
         number, version = chance.randrange(40), seed * 10_000 + step

@@ -6,19 +6,26 @@ import asyncio
 import hashlib
 import logging
 import sqlite3
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from .embedders import Choice
 from .keywords import Entry, Keywords, Pending
-from .lock import WriteLock
+from .lock import Gate, WriteLock
 from .preparation import Preparation, Report
-from .refusals import Busy, Refusal
-from .vectors import HEADING, PAGE, Chroma, Chunk, Collection
+from .refusals import Busy, Missing, Refusal
+from .safekeeping import Safekeeping, Saved
+from .vectors import HEADING, PAGE, Chroma, Chunk, Collection, Glance, Stamp
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vectors = NDArray[np.float32]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 _THREADS: Final = 4
 _KEYWORDS: Final = "keywords.sqlite3"
+_UNSURE: Final = (Stamp("unsure"), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +56,13 @@ class Engine:
         self.chroma = Chroma(settings.folder, settings.url)
         self._redo = redo
         self._lock = WriteLock(settings.folder)
+        self._gate = Gate()
+        self._safekeeping = Safekeeping(settings.folder)
         self._keywords: Keywords | None = None
         self._opening = asyncio.Lock()
-        self._seen = ""
+        self._seen: tuple[Glance | None, int] | None = None
+        self._stamp: tuple[Stamp, int] | None = None
+        self._sound = True
         self.unfinished: set[asyncio.Task[object]] = set()
         self._loaded: set[str] = set()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="chroma")
@@ -89,36 +101,49 @@ class Engine:
     async def open(self, report: Report | None = None) -> None:
         """Be ready to read, in step with what others wrote, as far as they let us."""
         await self.preparation.chroma(report)
-        if self._keywords is None or await self.call(self.chroma.stamp) != self._seen:
+        if self._keywords is None or self._glance() != self._seen:
             await self.finish(self._open())
 
     async def _open(self) -> None:
         async with self._opening:
             if self._keywords is None:
                 await self._open_both()
-            elif await self.call(self.chroma.stamp) != self._seen:
+            elif self._glance() != self._seen:
                 with suppress(Busy):  # somebody is writing: what was there before is still a good answer
                     async with self._lock.hold("catching up", patience=0):
                         await self._catch_up()
 
-    async def load(self, collection: Collection) -> None:
-        """Have Chroma load a collection's vectors: when it does so it may write, so that must not meet a writer."""
-        if collection.uuid in self._loaded or self.settings.url is not None or collection.dimension is None:
-            return
-        with suppress(Busy):
-            async with self._lock.hold("loading", patience=1):
-                await self.call(self.chroma.settle, collection, [1.0] * collection.dimension)
-                await self._record()
-        self._loaded.add(collection.uuid)
+    @asynccontextmanager
+    async def steady(self) -> AsyncGenerator[None]:
+        """Read while nothing is reopened underneath; whoever is inside must not wait for the lock."""
+        await self.open()
+        async with self._gate.together():
+            yield
 
-    async def check_step(self, collection: Collection) -> None:
-        """Behind a URL others write without our noticing: compare the counts at least."""
-        if self.settings.url is None:
-            return
-        chunks, _ = await self.keywords.count(collection.uuid)
-        if await self.call(self.chroma.count, collection) != chunks:
-            async with self._lock.hold("catching up"):
-                await self._bring_in_step(collection)
+    @asynccontextmanager
+    async def reading(self, name: str) -> AsyncGenerator[Collection | None]:
+        """A collection, if there is one, ready for chunks to be read; raises `Busy`."""
+        if self.settings.url is not None:
+            await self.open()
+            await self.finish(self._check_step(name))
+        while True:
+            async with self.steady():
+                collection = await self.call(self.chroma.find, name)
+                if collection is None or self._is_loaded(collection):
+                    yield collection
+                    return
+            await self.finish(self._load_to_read(name))
+
+    async def _load_to_read(self, name: str) -> None:
+        async with self._lock.hold(f"loading {name}"):
+            await self._catch_up()
+            collection = await self.call(self.chroma.find, name)
+            if collection is not None:
+                await self.load(collection)
+                await self._record()
+
+    def _is_loaded(self, collection: Collection) -> bool:
+        return self.settings.url is not None or collection.uuid in self._loaded
 
     # --- writing ---
 
@@ -134,6 +159,87 @@ class Engine:
                 yield
             finally:
                 await self._record()
+
+    async def load(self, collection: Collection) -> Collection:
+        """Under the lock: have Chroma load a collection's vectors, which may save them too, and mend them before.
+
+        Until this was done not even a text may be read, since Chroma loads the vectors for that as well.
+        """
+        if self._is_loaded(collection):
+            return collection
+        saved = await self._read_saved(collection)
+        if saved is not None and await self.call(self._safekeeping.is_torn, saved):
+            await self._mend(collection, saved)
+            found = await self.call(self.chroma.find, collection.name)
+            if found is None:
+                raise Missing(f"The collection {collection.name} was deleted meanwhile: call list_collections.")
+            collection = found
+        with self._watched(collection):
+            await self._keep(collection)
+            await self.call(self.chroma.count, collection)
+            await self._keep(collection)
+        self._loaded.add(collection.uuid)
+        return collection
+
+    async def _mend(self, collection: Collection, saved: Saved) -> None:
+        async with self._gate.alone():
+            await self.call(self.chroma.close)
+            self._loaded.clear()
+            try:
+                with self._disk():
+                    await self.call(self._safekeeping.restore, collection.uuid, saved)
+            finally:
+                await self.call(self.chroma.open)
+        logger.warning(
+            "the vector index of %s was damaged, as by a kill while it was saved: its last whole copy is back in "
+            "place, and what was written since is added from Chroma's log",
+            collection.name,
+        )
+
+    async def upsert(self, collection: Collection, chunks: Sequence[Chunk], vectors: Vectors) -> None:
+        """Write chunks into Chroma; the collection is loaded, and the lock held."""
+        with self._watched(collection):
+            await self.call(self.chroma.upsert, collection, chunks, vectors)
+            await self._keep(collection)
+
+    async def remove(self, collection: Collection, ids: Sequence[str]) -> None:
+        """Delete chunks from Chroma; the collection is loaded, and the lock held."""
+        with self._watched(collection):
+            for start in range(0, len(ids), PAGE):
+                await self.call(self.chroma.delete, collection, ids[start : start + PAGE])
+                await self._keep(collection)
+
+    async def _keep(self, collection: Collection) -> None:
+        if self.settings.url is not None or not self._safekeeping.is_news(collection.uuid):
+            return
+        saved = await self._read_saved(collection)
+        if saved is not None:
+            with self._disk():
+                await self.call(self._safekeeping.keep, collection.uuid, saved)
+
+    async def _read_saved(self, collection: Collection) -> Saved | None:
+        async with self._gate.alone():
+            return await self.call(self._safekeeping.read, collection.uuid)
+
+    @contextmanager
+    def _watched(self, collection: Collection) -> Generator[None]:
+        """Where Chroma fails, on a full disk say, its files may be half saved: they are checked before the next use."""
+        try:
+            yield
+        except BaseException:
+            self._sound = False
+            self._loaded.discard(collection.uuid)
+            raise
+
+    @contextmanager
+    def _disk(self) -> Generator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise Refusal(
+                f"The copy of a vector index in {self.settings.folder} cannot be written: {error.strerror}. See to its "
+                "disk, then call again; what was acknowledged is kept."
+            ) from error
 
     async def close(self) -> None:
         """End: what is under way may finish, or is finished by whoever opens the directory next."""
@@ -151,18 +257,16 @@ class Engine:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise Refusal(f"The data directory {folder} cannot be made: {error.strerror}.") from error
-        known = (folder / _KEYWORDS).exists() and (
-            self.settings.url is not None or await self.call(self.chroma.stamp) != ""
-        )
+        known = (folder / _KEYWORDS).exists() and (self.settings.url is not None or self.chroma.glance() is not None)
         try:
             async with self._lock.hold("opening", patience=1 if known else 5):
                 await self._open_files()
+                await self.call(self._safekeeping.tidy)
                 await self._catch_up()
         except Busy:
             if not known:
                 raise
             await self._open_files()
-            self._seen = "behind"  # catch up when the other is done
 
     async def _open_files(self) -> None:
         if self._keywords is not None:
@@ -178,13 +282,11 @@ class Engine:
 
     async def _catch_up(self) -> None:
         """Under the lock: see what others wrote, finish what they could not, mend what went past this index."""
-        stamp = await self.call(self.chroma.stamp)
-        if stamp != self._seen and self._seen:
-            await self.call(self.chroma.reopen)
-            self._loaded.clear()
-        if stamp != self._seen and await self.keywords.recall("stamp") != stamp:
-            await self._bring_all_in_step()
-        for collection, document in await self.keywords.unsettled():
+        changed = self._stamp == _UNSURE or self._glance() != self._seen
+        if changed:
+            await self._compare()
+        unsettled = await self.keywords.unsettled()
+        for collection, document in unsettled:
             pending = await self.keywords.pending(collection, document)
             if pending is None:
                 continue
@@ -192,18 +294,44 @@ class Engine:
                 await self._redo(pending)
             except Refusal as refusal:  # needs another embedder, say: it stays on record for a server that has it
                 logger.warning("an unfinished write of %r waits: %s", document, refusal)
-        if stamp != self._seen:
+        if changed or unsettled:
             await self._record()
 
-    async def _record(self) -> None:
-        """Remember what Chroma's file looks like when both indexes are in step."""
-        self._seen = await self.call(self.chroma.stamp)
-        with suppress(sqlite3.Error):  # a full disk, say: then everything is compared again next time
-            await self.keywords.remember("stamp", self._seen)
+    async def _compare(self) -> None:
+        async with self._gate.alone():
+            stamp = await self._read_stamp()
+            if self._stamp is not None and stamp != self._stamp:
+                await self.call(self.chroma.reopen)
+                self._loaded.clear()
+        if await self.keywords.recall("stamp") != stamp[0].content:
+            for collection in await self.call(self.chroma.collections):
+                await self._bring_in_step(await self.load(collection))
 
-    async def _bring_all_in_step(self) -> None:
-        for collection in await self.call(self.chroma.collections):
-            await self._bring_in_step(collection)
+    def _glance(self) -> tuple[Glance | None, int]:
+        """What is seen of the files from outside, which takes no lock; by this others are told."""
+        return self.chroma.glance(), self._safekeeping.glance()
+
+    async def _read_stamp(self) -> tuple[Stamp, int]:
+        return await self.call(self.chroma.stamp), self._safekeeping.glance()
+
+    async def _record(self) -> None:
+        """Remember what is in Chroma when both indexes are in step; after a failure, that it has to be looked at."""
+        async with self._gate.alone():
+            stamp = await self._read_stamp()
+        self._stamp, self._seen = (stamp if self._sound else _UNSURE), self._glance()
+        self._sound = True
+        with suppress(sqlite3.Error):  # a full disk, say: then everything is compared again next time
+            await self.keywords.remember("stamp", stamp[0].content)
+
+    async def _check_step(self, name: str) -> None:
+        """Behind a URL others write without our noticing: compare the counts at least."""
+        collection = await self.call(self.chroma.find, name)
+        if collection is None:
+            return
+        chunks, _ = await self.keywords.count(collection.uuid)
+        if await self.call(self.chroma.count, collection) != chunks:
+            async with self._lock.hold("catching up"):
+                await self._bring_in_step(collection)
 
     async def _bring_in_step(self, collection: Collection) -> None:
         """Make the keyword index hold what Chroma holds."""

@@ -1,4 +1,4 @@
-"""One writer at a time on a data directory, among processes. The system frees the lock of a process that dies."""
+"""One writer at a time on a data directory, among processes; and readers of this process that are not disturbed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,54 @@ from .refusals import Busy, Refusal
 
 PATIENCE: Final = 5.0
 _PAUSE: Final = 0.02
+_OPEN: Final = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+
+
+class Gate:
+    """Many may be inside together, or one alone. Whoever is inside must not wait for the write lock."""
+
+    def __init__(self) -> None:
+        self._changed = asyncio.Condition()
+        self._inside = 0
+        self._alone = False
+
+    @asynccontextmanager
+    async def together(self) -> AsyncGenerator[None]:
+        """Be inside with others."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: not self._alone)
+            self._inside += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
+            async with self._changed:
+                self._changed.notify_all()
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncGenerator[None]:
+        """Be inside without others; new ones wait."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: not self._alone)
+            self._alone = True
+            try:
+                await self._changed.wait_for(lambda: self._inside == 0)
+                yield
+            finally:
+                self._alone = False
+                self._changed.notify_all()
 
 
 class WriteLock:
-    """The lock of a directory, by `flock` on a file in it; the file names its holder, for whoever waits."""
+    """The lock of a directory, by `flock` on a file in it; the file names its holder, for whoever waits.
+
+    The system frees the lock of a process that dies. It does not serve those who wait in turn, so that one who writes
+    again and again would shut out the rest: a second lock is held by whoever is next, and nobody passes by him.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "writer.lock"
+        self._next = folder / "next.lock"
         self._ours = asyncio.Lock()
 
     @asynccontextmanager
@@ -44,19 +85,27 @@ class WriteLock:
             self._ours.release()
 
     async def _take(self, deadline: float, purpose: str) -> int:
+        turn = await self._wait(self._next, deadline)
         try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = await self._wait(self._path, deadline)
+        finally:
+            os.close(turn)
+        self._sign(descriptor, purpose)
+        return descriptor
+
+    async def _wait(self, path: Path, deadline: float) -> int:
+        try:
+            descriptor = os.open(path, _OPEN, 0o600)
         except OSError as error:
-            raise Refusal(f"{self._path} cannot be opened for writing: {error.strerror}.") from error
+            raise Refusal(f"{path} cannot be opened for writing: {error.strerror}.") from error
         try:
             while not _try_lock(descriptor):
                 if time.monotonic() >= deadline:
                     raise Busy(
-                        f"Another process writes to {self._path.parent} and did not finish in time: {self._holder()}. "
+                        f"Another process writes to {path.parent} and did not finish in time: {self._holder()}. "
                         "Call again, or end that process; searching goes on meanwhile."
                     )
                 await asyncio.sleep(_PAUSE)
-            self._sign(descriptor, purpose)
         except BaseException:
             os.close(descriptor)
             raise

@@ -41,9 +41,7 @@ class Search:
             "where": check_filter(question.where, "where"),
             "where_document": check_filter(question.where_document, "where_document"),
         }
-        await self._engine.check_step(collection)
         wanted = max(question.top_k, _CANDIDATES if question.mode == "hybrid" else 0)
-        chunks: dict[str, Chunk] = {}
         semantic: dict[str, float] = {}
         keyword: dict[str, float] = {}
         weight = 1.0
@@ -51,23 +49,34 @@ class Search:
             embedder = await self._embedder(collection)
             weight = embedder.weight
             vector = await self._embed(embedder, query)
-            semantic = await self._nearest(collection, vector, wanted, filters, chunks)
+            semantic = await self._nearest(collection, vector, wanted, filters)
         if question.mode != "semantic":
-            keyword = await self._matching(collection, query, wanted, filters, chunks)
+            keyword = await self._matching(collection, query, wanted, filters, semantic)
         scores = semantic
         if question.mode == "keyword":
             scores = keyword
         elif question.mode == "hybrid":
             scores = fuse(semantic, keyword, weight)
-        best = sorted(scores, key=lambda each: (-scores[each], each))
-        hits = [to_hit(chunks[each], scores[each]) for each in best if scores[each] >= question.min_score]
-        return hits[: question.top_k]
+        kept = [each for each in scores if scores[each] >= question.min_score]
+        return await self._read(
+            collection, sorted(kept, key=lambda each: (-scores[each], each)), scores, question.top_k
+        )
+
+    async def _read(
+        self, collection: Collection, best: Sequence[str], scores: Mapping[str, float], top_k: int
+    ) -> list[Hit]:
+        """The best chunks; those that were deleted meanwhile make room for the next."""
+        hits: list[Hit] = []
+        for start in range(0, len(best), top_k):
+            found = await self._engine.call(self._engine.chroma.get, collection, best[start : start + top_k])
+            hits += [to_hit(chunk, scores[chunk.id]) for chunk in found]
+            if len(hits) >= top_k:
+                break
+        return hits[:top_k]
 
     async def _embedder(self, collection: Collection) -> Embedder:
         check_embedder(collection, self._engine.settings.embedder.name)
-        embedder = await self._engine.preparation.embedder()
-        await self._engine.load(collection)
-        return embedder
+        return await self._engine.preparation.embedder()
 
     async def _embed(self, embedder: Embedder, query: str) -> list[float]:
         found = await self._engine.call(embedder.embed, [query])
@@ -79,7 +88,6 @@ class Search:
         vector: Sequence[float],
         wanted: int,
         filters: Mapping[str, Filter | None],
-        chunks: dict[str, Chunk],
     ) -> dict[str, float]:
         if collection.dimension is not None and collection.dimension != len(vector):
             raise Mismatch(
@@ -87,8 +95,7 @@ class Search:
                 f"makes {len(vector)}: it was filled by another model of the same name. Index into a new collection."
             )
         found = await self._engine.call(self._engine.chroma.nearest, collection, vector, wanted, **filters)
-        chunks.update({chunk.id: chunk for chunk, _ in found})
-        return {chunk.id: similarity(distance, collection.distance) for chunk, distance in found}
+        return {chunk: similarity(distance, collection.distance) for chunk, distance in found.items()}
 
     async def _matching(
         self,
@@ -96,18 +103,20 @@ class Search:
         query: str,
         wanted: int,
         filters: Mapping[str, Filter | None],
-        chunks: dict[str, Chunk],
+        passed: Mapping[str, float],
     ) -> dict[str, float]:
-        """The best matches that pass the filters: looks deeper until there are enough, or no more."""
+        """The best matches that pass the filters, as those in `passed` do: looks deeper until there are enough, or no
+        more."""
         depth = wanted
         while True:
             found = await self._engine.keywords.search(collection.uuid, query, depth)
-            missing = [each for each in found if each not in chunks or any(filters.values())]
-            passed = await self._engine.call(self._engine.chroma.get, collection, missing, **filters) if missing else []
-            chunks.update({chunk.id: chunk for chunk in passed})
-            kept = {chunk.id for chunk in passed} | ({*found} - {*missing})
-            if len(kept) >= wanted or len(found) < depth or depth >= _DEEPEST:
-                return {each: score for each, score in found.items() if each in kept}
+            if not any(filters.values()):
+                return found
+            asked = [each for each in found if each not in passed]
+            kept = {*(await self._engine.call(self._engine.chroma.filter, collection, asked, **filters)), *passed}
+            passing = {each: score for each, score in found.items() if each in kept}
+            if len(passing) >= wanted or len(found) < depth or depth >= _DEEPEST:
+                return passing
             depth *= 8
 
 

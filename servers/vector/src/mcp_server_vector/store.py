@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -87,7 +88,7 @@ class Store:
     async def _index(self, name: str, draft: Draft) -> Indexed:
         embedder = await self.engine.preparation.embedder()
         async with self.engine.writing(f"indexing into {name}"):
-            collection = await self.engine.call(self.engine.chroma.find, name)
+            collection = await self._load(name)
             status: Outcome = "created"
             if collection is not None:
                 check_embedder(collection, embedder.name)
@@ -104,7 +105,7 @@ class Store:
     async def _put(self, name: str, draft: Draft, embedder: Embedder) -> int:
         """Write a document over whatever there is of it. May be done again at any point."""
         engine = self.engine
-        collection = await engine.call(engine.chroma.find, name)
+        collection = await self._load(name)
         old = [] if collection is None else await self._chunks_of(collection, draft.id)
         merged: dict[str, Scalar | None] = {key: None for chunk in old for key in chunk.metadata}
         total = sum(1 for _ in passages.split(draft.text))
@@ -115,20 +116,20 @@ class Store:
         if collection is None:
             collection = await engine.call(engine.chroma.create, name, embedder.name, int(vectors.shape[1]))
             check_embedder(collection, embedder.name)
+            collection = await engine.load(collection)
         await engine.keywords.add_collection(collection.uuid)
         async with engine.keywords.writing():
             await engine.keywords.remove(collection.uuid, draft.id)
             while batch:
                 chunks = [to_chunk(draft.id, piece, base) for piece in batch]
-                await engine.call(engine.chroma.upsert, collection, chunks, vectors)
+                await engine.upsert(collection, chunks, vectors)
                 await engine.keywords.remove_chunks(collection.uuid, [chunk.id for chunk in chunks])
                 await engine.keywords.put(collection.uuid, to_entries(chunks))
                 batch = list(islice(pieces, _BATCH))
                 if batch:
                     vectors = await engine.call(embedder.embed, [piece.searchable for piece in batch])
             stale = [chunk.id for chunk in old if chunk.position >= total or chunk.id == draft.id]
-            await engine.call(engine.chroma.delete, collection, stale)
-            await engine.call(engine.chroma.settle, collection, [float(each) for each in vectors[-1]])
+            await engine.remove(collection, stale)
             await engine.keywords.settle(name, draft.id)
         return total
 
@@ -136,7 +137,7 @@ class Store:
         engine = self.engine
         gone: list[str] = []
         async with engine.writing(f"deleting from {name}"):
-            collection = await self._find(name)
+            collection = await self.engine.load(await self._find(name))
             for each in ids:
                 chunks = await self._chunks_of(collection, each)
                 if not chunks:
@@ -148,9 +149,7 @@ class Store:
 
     async def _take_out(self, collection: Collection, document: str, chunks: Sequence[str]) -> None:
         engine = self.engine
-        await engine.call(engine.chroma.delete, collection, chunks)
-        if collection.dimension is not None:
-            await engine.call(engine.chroma.settle, collection, [1.0] * collection.dimension)
+        await engine.remove(collection, chunks)
         await engine.keywords.add_collection(collection.uuid)
         async with engine.keywords.writing():
             await engine.keywords.remove(collection.uuid, document)
@@ -167,7 +166,7 @@ class Store:
             draft = Draft(pending.document, body["text"], body["metadata"], body["hash"])
             await self._put(pending.collection, draft, embedder)
             return
-        collection = await self.engine.call(self.engine.chroma.find, pending.collection)
+        collection = await self._load(pending.collection)
         if collection is not None:
             chunks = await self._chunks_of(collection, pending.document)
             await self._take_out(collection, pending.document, [chunk.id for chunk in chunks])
@@ -177,22 +176,21 @@ class Store:
     async def search(self, collection: str, query: str, question: Question) -> list[Hit]:
         """Find passages, the best first."""
         query = check_query(query)
-        await self.engine.open()
-        return await self._search.run(await self._find(collection), query, question)
+        async with self._reading(collection) as found:
+            return await self._search.run(found, query, question)
 
     async def collections(self) -> list[Overview]:
         """Every collection."""
-        await self.engine.open()
-        return [await self._look(each) for each in await self.engine.call(self.engine.chroma.collections)]
+        async with self.engine.steady():
+            return [await self._look(each) for each in await self.engine.call(self.engine.chroma.collections)]
 
     async def look(self, name: str) -> Overview:
         """One collection."""
-        await self.engine.open()
-        return await self._look(await self._find(name))
+        async with self.engine.steady():
+            return await self._look(await self._find(name))
 
     async def _look(self, collection: Collection) -> Overview:
-        chunks = await self.engine.call(self.engine.chroma.count, collection)
-        _, documents = await self.engine.keywords.count(collection.uuid)
+        chunks, documents = await self.engine.keywords.count(collection.uuid)
         try:
             check_embedder(collection, self.engine.settings.embedder.name)
             problem = None
@@ -204,20 +202,20 @@ class Store:
 
     async def names(self) -> list[str]:
         """The names of the collections."""
-        await self.engine.open()
-        return [each.name for each in await self.engine.call(self.engine.chroma.collections)]
+        async with self.engine.steady():
+            return [each.name for each in await self.engine.call(self.engine.chroma.collections)]
 
     async def ids(self, collection: str, limit: int) -> list[str]:
         """The ids of a collection's documents."""
-        await self.engine.open()
-        return await self.engine.keywords.documents((await self._find(collection)).uuid, limit)
+        async with self.engine.steady():
+            return await self.engine.keywords.documents((await self._find(collection)).uuid, limit)
 
     async def ids_under(self, collection: str, path: str) -> list[str]:
         """The ids of documents that are this file, or files in this directory."""
-        await self.engine.open()
-        uuid = (await self._find(collection)).uuid
-        inside = await self.engine.keywords.documents(uuid, -1, path.rstrip(os.sep) + os.sep)
-        return [*(each for each in await self.engine.keywords.documents(uuid, 1, path) if each == path), *inside]
+        async with self.engine.steady():
+            uuid = (await self._find(collection)).uuid
+            inside = await self.engine.keywords.documents(uuid, -1, path.rstrip(os.sep) + os.sep)
+            return [*(each for each in await self.engine.keywords.documents(uuid, 1, path) if each == path), *inside]
 
     async def marks(self, collection: str) -> dict[str, tuple[int, int]]:
         """Sizes and times of the files that were indexed."""
@@ -230,18 +228,17 @@ class Store:
 
     async def get(self, collection: str, ids: Sequence[str] | None, where: Filter | None, limit: int) -> list[Document]:
         """Documents by their ids, or by a filter, or just some."""
-        await self.engine.open()
-        found = await self._find(collection)
         condition = check_filter(where, "where")
         documents: list[Document] = []
-        async for each in self._candidates(found, ids, condition, limit):
-            chunks = await self._chunks_of(found, each, documents=True)
-            if not chunks or (ids is not None and condition and not await self._meets(found, chunks, condition)):
-                continue
-            text = passages.join((chunk.number(START), chunk.text) for chunk in chunks)
-            documents.append(Document(each, text, chunks[0].given, len(chunks)))
-            if len(documents) == limit:
-                break
+        async with self._reading(collection) as found:
+            async for each in self._candidates(found, ids, condition, limit):
+                chunks = await self._chunks_of(found, each, documents=True)
+                if not chunks or (ids is not None and condition and not await self._meets(found, chunks, condition)):
+                    continue
+                text = passages.join((chunk.number(START), chunk.text) for chunk in chunks)
+                documents.append(Document(each, text, chunks[0].given, len(chunks)))
+                if len(documents) == limit:
+                    break
         return documents
 
     async def _candidates(
@@ -277,13 +274,28 @@ class Store:
             found = [chunk for chunk in found if DOCUMENT not in chunk.metadata]
         return sorted(found, key=lambda chunk: chunk.position)
 
+    @asynccontextmanager
+    async def _reading(self, name: str) -> AsyncGenerator[Collection]:
+        async with self.engine.reading(check_collection(name)) as found:
+            if found is None:
+                raise await self._miss(name)
+            yield found
+
+    async def _load(self, name: str) -> Collection | None:
+        """Under the lock: a collection, if there is one, with its vectors loaded."""
+        found = await self.engine.call(self.engine.chroma.find, name)
+        return None if found is None else await self.engine.load(found)
+
     async def _find(self, name: str) -> Collection:
         found = await self.engine.call(self.engine.chroma.find, check_collection(name))
         if found is None:
-            names = [each.name for each in await self.engine.call(self.engine.chroma.collections)]
-            there = f"there are: {', '.join(names[:20])}" if names else "there is none yet; index_document makes one"
-            raise Missing(f"There is no collection {name}; {there}.")
+            raise await self._miss(name)
         return found
+
+    async def _miss(self, name: str) -> Missing:
+        names = [each.name for each in await self.engine.call(self.engine.chroma.collections)]
+        there = f"there are: {', '.join(names[:20])}" if names else "there is none yet; index_document makes one"
+        return Missing(f"There is no collection {name}; {there}.")
 
 
 def to_chunk(document: str, piece: passages.Passage, metadata: Mapping[str, Scalar | None]) -> Chunk:

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from urllib.parse import quote, urlsplit
 
 from .refusals import Mismatch, Missing, Refusal
@@ -63,6 +63,17 @@ class Chunk:
         return self.number(CHUNK)
 
 
+class Stamp(NamedTuple):
+    """What is in a database: `content` changes with every write of chunks or collections, `saved` when Chroma saves
+    its vector indexes to files."""
+
+    content: str
+    saved: str = ""
+
+
+Glance: TypeAlias = tuple[int, int, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Collection:
     """A collection, with what it remembers of how it was embedded."""
@@ -101,7 +112,7 @@ class Chroma:
         self._folder = folder
         self._url = url
         self._client: Any = None
-        self._stamped = ("", "")
+        self._file = folder / "chroma.sqlite3"
 
     # --- opening ---
 
@@ -142,35 +153,31 @@ class Chroma:
         self.close()
         self.open()
 
-    def stamp(self) -> str:
-        """What changes with every write of chunks or collections, whoever writes; blocks."""
-        if self._url is not None:
-            return "remote"
-        counter = self._read_counter()
-        if counter != self._stamped[0]:
-            self._stamped = counter, self._read_stamp(counter)
-        return self._stamped[1]
-
-    def _read_counter(self) -> str:
-        """The change counter of Chroma's SQLite file. Opening the database moves it too, so that it proves little."""
+    def glance(self) -> Glance | None:
+        """Which file the database is, its size and time, which change with every write, and at times without one."""
         try:
-            with (self._folder / "chroma.sqlite3").open("rb", buffering=0) as file:
-                header = file.read(28)
+            stat = None if self._url is not None else self._file.stat()
         except FileNotFoundError:
-            return ""
-        return header[24:28].hex()
+            return None
+        return None if stat is None else (stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
-    def _read_stamp(self, counter: str) -> str:
-        if not counter:
-            return ""
-        uri = f"file:{quote(str(self._folder / 'chroma.sqlite3'))}?mode=ro"
+    def stamp(self) -> Stamp:
+        """What is in the database, whoever wrote it; blocks.
+
+        This reads the file with Python's SQLite, beside the one that is built into Chroma. Two of them in one process
+        do not see each other's locks, and drop them (sqlite.org/howtocorrupt.html, 2.2.1): hence only while no call to
+        Chroma is under way in this process, and nobody writes.
+        """
+        if self._url is not None:
+            return Stamp("remote")
         try:
-            with closing(sqlite3.connect(uri, uri=True, timeout=5)) as raw:
+            with closing(sqlite3.connect(f"file:{quote(str(self._file))}?mode=ro", uri=True, timeout=5)) as raw:
                 (last,) = raw.execute("SELECT max(seq_id) FROM embeddings_queue").fetchone()
                 names = raw.execute("SELECT id, name FROM collections ORDER BY id").fetchall()
+                saved = raw.execute("SELECT segment_id, seq_id FROM max_seq_id ORDER BY segment_id").fetchall()
         except sqlite3.Error:  # a later Chroma may keep its log elsewhere: then every change counts
-            return counter
-        return f"{last}-{sha256(repr(names).encode()).hexdigest()[:16]}"
+            return Stamp(_digest(self.glance()))
+        return Stamp(f"{last}-{_digest(names)}", _digest(saved))
 
     # --- collections ---
 
@@ -216,19 +223,14 @@ class Chroma:
             )
 
     def delete(self, collection: Collection, ids: Sequence[str]) -> None:
-        """Delete chunks."""
-        for start in range(0, len(ids), PAGE):
-            with _clearly():
-                collection.handle.delete(ids=list(ids[start : start + PAGE]))
-
-    def settle(self, collection: Collection, vector: Sequence[float]) -> None:
-        """Wait until what Chroma does behind a write is done: it does one thing after the other."""
+        """Delete chunks, a page of them at most."""
         with _clearly():
-            collection.handle.query(query_embeddings=[vector], n_results=1, include=[])
+            collection.handle.delete(ids=list(ids))
 
     def count(self, collection: Collection) -> int:
-        """How many chunks there are."""
-        return int(collection.handle.count())
+        """How many chunks there are. The first call that touches a collection loads its vectors, and may save them."""
+        with _clearly():
+            return int(collection.handle.count())
 
     def get(self, collection: Collection, ids: Sequence[str], **conditions: object) -> list[Chunk]:
         """Chunks by their ids, in that order; those that are not there, or do not meet the conditions, are left out."""
@@ -244,21 +246,23 @@ class Chroma:
         with _clearly():
             return _read(collection.handle.get(limit=limit, offset=offset, **_given(conditions)))
 
+    def filter(self, collection: Collection, ids: Sequence[str], **conditions: object) -> list[str]:
+        """Those of the ids whose chunks meet conditions."""
+        found: list[str] = []
+        for start in range(0, len(ids), PAGE):
+            part = list(ids[start : start + PAGE])
+            with _clearly():
+                found += collection.handle.get(ids=part, include=[], **_given(conditions))["ids"]
+        return found
+
     def nearest(
         self, collection: Collection, vector: Sequence[float], limit: int, **conditions: object
-    ) -> list[tuple[Chunk, float]]:
-        """The nearest chunks with their distances."""
+    ) -> dict[str, float]:
+        """The ids of the nearest chunks with their distances."""
+        given = {"n_results": limit, "include": ["distances"], **_given(conditions)}
         with _clearly():
-            page = collection.handle.query(query_embeddings=[vector], n_results=limit, **_given(conditions))
-        columns = {key: page[key][0] for key in ("ids", "documents", "metadatas")}
-        return list(zip(_read(columns), map(float, page["distances"][0]), strict=True))
-
-    def vectors(self, collection: Collection, ids: Sequence[str]) -> tuple[list[str], Vectors]:
-        """The vectors of chunks; ids that are not there are left out."""
-        import numpy as np
-
-        page = collection.handle.get(ids=list(ids), include=["embeddings"])
-        return list(page["ids"]), np.asarray(page["embeddings"], dtype=np.float32)
+            page = collection.handle.query(query_embeddings=[vector], **given)
+        return dict(zip(map(str, page["ids"][0]), map(float, page["distances"][0]), strict=True))
 
 
 def _connect(chromadb: Any, settings: Any, url: str) -> Any:
@@ -325,6 +329,10 @@ def _clearly() -> Generator[None]:
         raise Refusal(
             f"Chroma failed: {_first_line(error)}. See to its disk, then call again; what was acknowledged is kept."
         ) from error
+
+
+def _digest(rows: object) -> str:
+    return sha256(repr(rows).encode()).hexdigest()[:16]
 
 
 def _first_line(error: BaseException) -> str:
