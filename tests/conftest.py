@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
 import pytest
-from tests.stage import Connect, Dial, judged_client, judged_wire
+from tests.stage import Connect, Dial, Judge, judged_client, judged_wire
+
+from mcp_kernel.client.conversation import Conversation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.oracle import Sender
+
+    from mcp_kernel.client.conversation import Notice, Profile
+    from mcp_kernel.client.link import Link, Waiter
+    from mcp_kernel.protocol.calls import Calls
 
 
 @pytest.fixture
@@ -16,3 +31,39 @@ def connect() -> Connect:
 def dial() -> Dial:
     """Open a bare wire to a server, for tests of both eras at once or of broken messages."""
     return judged_wire
+
+
+@pytest.fixture(autouse=True)
+def judge_of_clients(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Judge what every `mcp_kernel.Client` of a test sends and receives, whoever made it and whatever it talks to.
+
+    With the marker `contrary` the server is wrong on purpose: then only what the client sends must be right.
+    """
+    judges: dict[Link, Judge] = {}
+    contrary = request.node.get_closest_marker("contrary") is not None  # pyright: ignore[reportUnknownMemberType]  # pytest's own
+    begin = Conversation.__init__
+
+    def begin_judged(
+        self: Conversation, link: Link, profile: Profile, notice: Notice, calls: Calls[Waiter] | None = None
+    ) -> None:
+        see = partial(_see, judges.setdefault(link, Judge()), contrary)
+
+        def look_on(sender: Sender, data: bytes) -> None:
+            see(sender, data)
+            if profile.on_message is not None:
+                profile.on_message(sender, data)
+
+        begin(self, link, replace(profile, on_message=look_on), notice, calls)
+
+    monkeypatch.setattr(Conversation, "__init__", begin_judged)
+    yield
+    for judge in judges.values():
+        judge.rule()
+
+
+def _see(judge: Judge, contrary: bool, sender: Sender, data: bytes) -> None:
+    before = len(judge.refusals)
+    judge.observe(sender, data, malformed=False)
+    if contrary and sender == "server" and len(judge.refusals) > before:
+        judge.refusals.pop()
+        judge.observe(sender, data, malformed=True)

@@ -43,6 +43,17 @@ class Asked:
         return str(self.body.get("method", "")) if self.verb == "POST" else self.verb
 
 
+NEW = frozenset({"resultType", "ttlMs", "cacheScope"})
+"""Members of results that no session has."""
+
+
+def answer_to(request: Json, result: Json) -> Json:
+    """The response with this result, without what the request's era does not have."""
+    modern = "io.modelcontextprotocol/protocolVersion" in request.get("params", {}).get("_meta", {})
+    known = result if modern else {name: value for name, value in result.items() if name not in NEW}
+    return {"jsonrpc": "2.0", "id": request["id"], "result": known}
+
+
 class Reply:
     """The way back: whole answers, streams, and pieces of either."""
 
@@ -59,7 +70,7 @@ class Reply:
         await self.raw(write_head(status, given) + data)
 
     async def result(self, result: Json, **headers: str) -> None:
-        message = {"jsonrpc": "2.0", "id": self._asked.body["id"], "result": result}
+        message = answer_to(self._asked.body, result)
         await self.whole(200, json.dumps(message).encode(), "application/json", **headers)
 
     async def refuse(self, status: int, code: int, data: object = None) -> None:
@@ -81,7 +92,7 @@ class Reply:
         await self.part(f"{head}data: {text}\n\n".encode())
 
     async def event_result(self, result: Json, identifier: str | None = None) -> None:
-        await self.event({"jsonrpc": "2.0", "id": self._asked.body["id"], "result": result}, identifier)
+        await self.event(answer_to(self._asked.body, result), identifier)
 
     async def end(self) -> None:
         await self.raw(b"0\r\n\r\n")
@@ -238,3 +249,4 @@ def session(**answers: Play | Json) -> Play:
 
 TEXT: Json = {"resultType": "complete", "content": [{"type": "text", "text": "done"}], "isError": False}
 NOTHING: Json = {"resultType": "complete", "tools": [], "ttlMs": 0, "cacheScope": "private"}
+NO_PROMPTS: Json = {"resultType": "complete", "prompts": [], "ttlMs": 0, "cacheScope": "private"}

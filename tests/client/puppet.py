@@ -1,4 +1,4 @@
-"""A server in memory that says what a test tells it; what the client sends is judged, what it is sent is not."""
+"""A server in memory that says what a test tells it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from tests.client.options import FreeOptions
-from tests.client.origin import DISCOVERY, SERVER
-from tests.oracle import Witness
-from tests.stage import MODERN, Judge
+from tests.client.origin import DISCOVERY, SERVER, answer_to
+from tests.stage import MODERN
 
 from mcp_kernel.client.client import Client
 from mcp_kernel.client.target import Reach
@@ -41,7 +40,6 @@ class Puppet:
     def __init__(self, answers: Answers, revision: str = MODERN, capabilities: Json | None = None) -> None:
         self.answers = dict(answers)
         self.seen: list[Json] = []
-        self.judge = Judge()
         self._heard = asyncio.Event()
         self.outlet: Outlet
         declared = {"tools": {"listChanged": True}, "resources": {"subscribe": True}, "prompts": {}, "completions": {}}
@@ -54,14 +52,12 @@ class Puppet:
 
     def admit(self, outlet: Outlet) -> Puppet:
         self.outlet = outlet
-        self.judge.witness = Witness()  # of one connection
         return self
 
     def take(self, message: Message) -> None:
         raise AssertionError("a puppet is reached through the codec")
 
     def receive(self, data: bytes) -> None:
-        self.judge.observe("client", data, malformed=False)
         message = json.loads(data)
         self.seen.append(message)
         self._heard.set()
@@ -75,13 +71,10 @@ class Puppet:
         elif isinstance(answer, Refusal):
             self.say({"jsonrpc": "2.0", "id": message["id"], "error": answer.error})
         elif answer is not None:
-            opens = message["method"] == "initialize"
-            self.say({"jsonrpc": "2.0", "id": message["id"], "result": answer}, judged=opens)
+            self.say(answer_to(message, answer))
 
-    def say(self, message: object, *, judged: bool = False) -> None:
-        data = json.dumps(message).encode()
-        self.judge.observe("server", data, malformed=not judged)
-        self.outlet.send(data, None)
+    def say(self, message: object) -> None:
+        self.outlet.send(json.dumps(message).encode(), None)
 
     def notify(self, method: str, **params: object) -> None:
         self.say({"jsonrpc": "2.0", "method": method, "params": params})
@@ -116,4 +109,3 @@ async def play(
     given = {name: value for name, value in options.items() if name != "declared"}
     async with Client(puppet, reach=Reach(codec=True), **cast("Any", given)) as client:
         yield client, puppet
-    puppet.judge.rule()

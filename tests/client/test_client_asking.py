@@ -174,6 +174,7 @@ async def test_a_server_that_asks_for_ever_is_left(method: str) -> None:
         assert len(puppet.sent(method)) == 11
 
 
+@pytest.mark.contrary
 @pytest.mark.parametrize(
     "asked",
     [
@@ -242,6 +243,7 @@ async def test_a_caller_who_goes_away_takes_the_questions_with_it() -> None:
 # --- sessions ---
 
 
+@pytest.mark.contrary
 @scene_out_of_time
 async def test_a_session_answers_what_it_can_and_refuses_the_rest_by_name() -> None:
     async with play({}, "2025-11-25", roots=["file:///w"]) as (client, puppet):
@@ -273,6 +275,7 @@ async def test_a_server_may_withdraw_its_question() -> None:
         assert [each for each in puppet.seen if each.get("id") == 7] == []
 
 
+@pytest.mark.contrary
 @scene
 async def test_a_modern_server_that_sends_a_request_is_never_answered() -> None:
     async with play({"tools/call": TEXT}, roots=["file:///w"]) as (client, puppet):

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.client.origin import TEXT
+from tests.client.origin import NO_PROMPTS, NOTHING, TEXT
 from tests.client.puppet import Refusal, play
 from tests.client.ways import Open, in_every_way
 from tests.stage import MODERN, scene, scene_out_of_time
@@ -124,7 +124,7 @@ async def test_pages_are_read_to_the_last_and_a_circle_is_noticed() -> None:
 
     def turn(request: Json) -> Json:
         cursor = request["params"].get("cursor")
-        return {"resultType": "complete", "prompts": [{"name": f"at {cursor}"}], **pages[cursor]}
+        return {**NO_PROMPTS, "prompts": [{"name": f"at {cursor}"}], **pages[cursor]}
 
     async with play({"prompts/list": turn}) as (client, puppet):
         assert [prompt.name for prompt in await client.list_prompts()] == ["at None", "at ", "at b"]
@@ -134,6 +134,7 @@ async def test_pages_are_read_to_the_last_and_a_circle_is_noticed() -> None:
         assert len(puppet.sent("prompts/list")) == 6
 
 
+@pytest.mark.contrary
 @pytest.mark.parametrize("kind", ["partial", "", None, 1, [], {"complete": 1}, "input_required"])
 @scene
 async def test_a_result_of_an_unknown_type_is_no_answer(kind: object) -> None:
@@ -142,6 +143,7 @@ async def test_a_result_of_an_unknown_type_is_no_answer(kind: object) -> None:
             await client.list_tools()
 
 
+@pytest.mark.contrary
 @scene
 async def test_the_members_of_a_batch_are_each_an_answer() -> None:
     def answer(request: Json) -> bytes:
@@ -155,6 +157,7 @@ async def test_the_members_of_a_batch_are_each_an_answer() -> None:
             await client.call_tool("bad")
 
 
+@pytest.mark.contrary
 @scene
 async def test_a_result_without_a_type_is_complete_and_a_session_has_no_types() -> None:
     async with play({"tools/call": {"content": []}}) as (client, _):
@@ -190,7 +193,7 @@ async def test_a_server_is_told_that_nobody_waits_any_more(revision: str) -> Non
 async def test_a_schema_is_passed_on_untouched_and_its_references_are_not_followed() -> None:
     schema = {"type": "object", "$ref": "http://127.0.0.1:9/x.json", "x-odd": [None, {"$dynamicRef": "#y"}]}
     tool = {"name": "odd", "inputSchema": schema, "outputSchema": {"$ref": "http://127.0.0.1:9/y.json"}}
-    answers: Json = {"tools/list": {"resultType": "complete", "tools": [tool]}, "tools/call": TEXT}
+    answers: Json = {"tools/list": {**NOTHING, "tools": [tool]}, "tools/call": TEXT}
     async with play(answers) as (client, _):
         (listed,) = await client.list_tools()
         assert listed.wire == tool

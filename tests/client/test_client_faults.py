@@ -28,6 +28,7 @@ LOST = {
 }
 
 
+@pytest.mark.contrary
 @pytest.mark.parametrize("deed", ANSWERED)
 @scene
 async def test_a_right_answer_is_found_among_what_is_none(deed: str) -> None:
@@ -39,6 +40,7 @@ async def test_a_right_answer_is_found_among_what_is_none(deed: str) -> None:
         assert len(client.noise) <= 20
 
 
+@pytest.mark.contrary
 @pytest.mark.parametrize("deed", LOST)
 @scene
 async def test_a_call_that_will_not_be_answered_says_why_and_the_next_one_is(deed: str, tmp_path: Path) -> None:
@@ -162,6 +164,7 @@ async def drip(asked: Asked, reply: Reply) -> None:
         await asyncio.wait([asyncio.ensure_future(asked.gone.wait())], timeout=0.02)
 
 
+@pytest.mark.contrary
 @pytest.mark.parametrize("era", [modern, session])
 @pytest.mark.parametrize(
     ("fault", "kind"),

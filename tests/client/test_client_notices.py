@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from tests.client.origin import NOTHING, SERVER, SESSION, Asked, Origin, Play, Reply, modern, session
+from tests.client.origin import NO_PROMPTS, NOTHING, SERVER, SESSION, Asked, Origin, Play, Reply, modern, session
 from tests.client.puppet import Puppet, Refusal, play
 from tests.client.ways import Open, in_every_way
 from tests.stage import MODERN, scene, scene_out_of_time
@@ -224,7 +224,7 @@ async def test_a_subscription_outlives_the_session() -> None:
 @scene
 async def test_a_subscription_that_is_refused_is_an_error_and_no_burden_afterwards(revision: str) -> None:
     refusal = Refusal(-32602)
-    answers: Json = {"resources/subscribe": refusal, "subscriptions/listen": refusal, "prompts/list": {"prompts": []}}
+    answers: Json = {"resources/subscribe": refusal, "subscriptions/listen": refusal, "prompts/list": NO_PROMPTS}
     async with play(answers, revision) as (client, puppet):
         with pytest.raises(ServerRefused, match="-32602"):
             await client.subscribe("x://nowhere")
@@ -246,7 +246,7 @@ async def test_a_resource_that_is_gone_when_the_session_is_opened_again_keeps_no
 @scene
 async def test_a_server_that_declares_changes_and_tells_none_can_be_called() -> None:
     refusal = Refusal(-32601)
-    async with play({"subscriptions/listen": refusal, "prompts/list": {"prompts": []}}, on_list_changed=print) as (
+    async with play({"subscriptions/listen": refusal, "prompts/list": NO_PROMPTS}, on_list_changed=print) as (
         client,
         _,
     ):

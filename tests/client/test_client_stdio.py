@@ -215,6 +215,7 @@ async def test_a_caller_who_goes_away_while_the_server_starts_leaves_no_process(
     assert born() == set()
 
 
+@pytest.mark.contrary
 @scene
 async def test_what_a_server_printed_before_it_died_is_told_with_its_end() -> None:
     chatty = [sys.executable, "-c", "print('Welcome!')"]

@@ -15,6 +15,7 @@ from tests.client.origin import (
     Origin,
     Play,
     Reply,
+    answer_to,
     modern,
     saying,
     session,
@@ -103,7 +104,7 @@ async def test_a_session_takes_its_stream_up_where_it_ended_after_the_time_it_wa
         if len(waited) == 2:  # and once more
             await reply.event("", "second")
         else:
-            answer = {"jsonrpc": "2.0", "id": origin.find("tools/call")[0].body["id"], "result": TEXT}
+            answer = answer_to(origin.find("tools/call")[0].body, TEXT)
             await reply.event(answer, "third")
         await reply.end()
 

@@ -91,6 +91,7 @@ async def test_a_call_that_is_done_at_once_is_no_task(reach: Open) -> None:
         assert done.text == "Hello, Ada!"
 
 
+@pytest.mark.contrary
 @scene_out_of_time
 async def test_a_task_is_looked_at_as_often_as_the_server_suggests() -> None:
     moments: list[float] = []
@@ -107,6 +108,7 @@ async def test_a_task_is_looked_at_as_often_as_the_server_suggests() -> None:
     assert waited == [2.0, 0.05, 30.0, 1.0], "never in a rush, never asleep"
 
 
+@pytest.mark.contrary
 @scene_out_of_time
 async def test_each_question_of_a_task_is_answered_once() -> None:
     ask: Json = {"method": "elicitation/create", "params": {"message": "m", "requestedSchema": {"type": "object"}}}
@@ -127,6 +129,7 @@ async def test_each_question_of_a_task_is_answered_once() -> None:
         assert all(told["taskId"] == "t1" for told in puppet.sent("tasks/update"))
 
 
+@pytest.mark.contrary
 @pytest.mark.parametrize(
     ("end", "kind", "said"),
     [
@@ -145,6 +148,7 @@ async def test_a_task_that_ends_otherwise_says_how(end: Answer, kind: type[Excep
             await client.call_tool("x")
 
 
+@pytest.mark.contrary
 @scene
 async def test_a_task_without_an_id_is_no_answer() -> None:
     async with play({"tools/call": {**MADE, "taskId": 7}}) as (client, _):

@@ -131,7 +131,6 @@ async def test_a_server_that_hangs_is_waited_for_no_longer_than_the_limit() -> N
         puppet.answers["tools/list"] = {"tools": [tool], **stamps}
         assert "late" in [tool.name for tool in await group.list_tools()]
         assert not group.problems
-    puppet.judge.rule()
 
 
 @scene

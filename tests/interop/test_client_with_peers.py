@@ -1,22 +1,19 @@
-"""The client with servers that others wrote, over each transport that they have; what it sends is judged."""
+"""The client with servers that others wrote, over each transport that they have."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Generator, Iterable
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from tests.conformance.suite import Missing, fetch
-from tests.interop.tap import Tap
-from tests.oracle import Sender, Witness
 from tests.stage import scene
 from tests.transports.host import until
 
@@ -52,25 +49,10 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(f"the servers of npm cannot be had: {missing}")
 
 
-def judge(messages: Iterable[tuple[Sender, str | bytes]]) -> Witness:
-    """What the client sends is judged; the peers' messages are theirs to answer for."""
-    witness = Witness()
-    for sender, data in messages:
-        opens = b"serverInfo" in (data if isinstance(data, bytes) else data.encode())
-        witness.see(sender, data, malformed=sender == "server" and not opens)
-    return witness
-
-
-@asynccontextmanager
-async def over_stdio(command: list[str], folder: Path) -> AsyncGenerator[Client]:
-    """A client of a command, with a relay in between that writes down what passes."""
-    transcript = folder / "transcript"
-    relay = [sys.executable, str(HERE / "relay.py"), str(transcript)]
+def over_stdio(command: list[str]) -> Client:
+    """A client of a command."""
     reach = Reach(env=dict(os.environ))  # in which uv may find where its packages come from
-    hosts = Client([*relay, *command], timeout=PATIENCE, elicit=fill_in, sample=lambda params: "Hi", reach=reach)
-    async with hosts as client:
-        yield client
-    judge(json.loads(line) for line in transcript.read_text("utf-8").splitlines())
+    return Client(command, timeout=PATIENCE, elicit=fill_in, sample=lambda params: "Hi", reach=reach)
 
 
 def fill_in(form: Elicitation) -> dict[str, object]:
@@ -99,8 +81,8 @@ def git_server() -> list[str]:
 
 
 @scene
-async def test_the_public_git_server_is_used(tmp_path: Path, repository: Path, git_server: list[str]) -> None:
-    async with over_stdio([*git_server, "--repository", str(repository)], tmp_path) as client:
+async def test_the_public_git_server_is_used(repository: Path, git_server: list[str]) -> None:
+    async with over_stdio([*git_server, "--repository", str(repository)]) as client:
         assert client.server.name == "mcp-git"
         assert "git_status" in [tool.name for tool in await client.list_tools()]
         log = await client.call_tool("git_log", {"repo_path": str(repository)})
@@ -115,7 +97,7 @@ async def test_the_public_filesystem_server_is_used(tmp_path: Path, packages: Pa
     folder.mkdir()
     (folder / "a.txt").write_text("the text")
     program = packages / "node_modules" / "@modelcontextprotocol" / "server-filesystem" / "dist" / "index.js"
-    async with over_stdio(["node", str(program), str(folder)], tmp_path) as client:
+    async with over_stdio(["node", str(program), str(folder)]) as client:
         tools = {tool.name: tool for tool in await client.list_tools()}
         assert {"read_text_file", "write_file", "list_directory"} <= set(tools)
         read = await client.call_tool("read_text_file", {"path": str(folder / "a.txt")})
@@ -126,14 +108,14 @@ async def test_the_public_filesystem_server_is_used(tmp_path: Path, packages: Pa
 
 
 @scene
-async def test_the_public_everything_server_is_used(tmp_path: Path, packages: Path) -> None:
+async def test_the_public_everything_server_is_used(packages: Path) -> None:
     steps: list[float] = []
 
     def count(done: float, total: float | None, message: str | None) -> None:
         steps.append(done)
 
     program = packages / "node_modules" / "@modelcontextprotocol" / "server-everything" / "dist" / "index.js"
-    async with over_stdio(["node", str(program), "stdio"], tmp_path) as client:
+    async with over_stdio(["node", str(program), "stdio"]) as client:
         names = [tool.name for tool in await client.list_tools()]
         assert (await client.call_tool("echo", {"message": "hello"})).text == "Echo: hello"
         await client.call_tool("trigger-long-running-operation", {"duration": 0.4, "steps": 4}, on_progress=count)
@@ -150,7 +132,7 @@ async def test_the_public_everything_server_is_used(tmp_path: Path, packages: Pa
 
 @contextmanager
 def serve(command: list[str]) -> Generator[int]:
-    """A server on a free port; gives the port of a tap before it, and the tap's messages are judged at the end."""
+    """A server on a free port; gives the port."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     words = [str(port) if word == "PORT" else word for word in command]
@@ -159,9 +141,7 @@ def serve(command: list[str]) -> Generator[int]:
     ) as process:
         try:
             wait_for(port, process)
-            with Tap(port) as tap:
-                yield tap.port
-                assert judge(after_the_refusals(tap)).seen
+            yield port
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, 9)
@@ -175,12 +155,6 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
         return False
 
     until(listens, DOWNLOAD)
-
-
-def after_the_refusals(tap: Tap) -> list[tuple[Sender, bytes]]:
-    """A handshake that a status refused has no answer; the one that follows it begins to count anew."""
-    handshakes = [at for at, (_, data) in enumerate(tap.messages) if b'"method":"initialize"' in data]
-    return tap.messages[max(handshakes, default=0) :]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,14 @@ from mcp_kernel.client.answers import Answers, Elicit, OpenPage, Roots, Sample, 
 from mcp_kernel.client.cache import ResponseCache
 from mcp_kernel.client.catalog import Prompt, Resource, ResourceTemplate, Tool
 from mcp_kernel.client.connection import Call, Connection
-from mcp_kernel.client.conversation import CallBack, Interest, Profile, ProgressCallback, ServerDescription
+from mcp_kernel.client.conversation import (
+    CallBack,
+    Interest,
+    MessageCallback,
+    Profile,
+    ProgressCallback,
+    ServerDescription,
+)
 from mcp_kernel.client.failures import NotConnected, ServerRefused
 from mcp_kernel.client.handle import TaskHandle
 from mcp_kernel.client.notices import Board, Kind, ListChangedCallback, LogCallback, Notices, UpdatedCallback
@@ -57,6 +64,7 @@ class Client:
         sample: Asks the host's model.
         roots: The directories and files that the host works on: paths, URIs, or a function that gives them.
         on_log: Hears the server's log messages from `log_level` on.
+        on_message: Sees every message that passes: who sends it, and its bytes before they are read.
         on_list_changed: Hears that a list changed.
         on_updated: Hears that a resource changed which was subscribed to.
         revision: Pins the revision, instead of finding the newest that both speak.
@@ -80,6 +88,7 @@ class Client:
         roots: Roots | None = None,
         on_log: LogCallback | None = None,
         log_level: str = "info",
+        on_message: MessageCallback | None = None,
         on_list_changed: ListChangedCallback | None = None,
         on_updated: UpdatedCallback | None = None,
         revision: str | None = None,
@@ -94,15 +103,15 @@ class Client:
     ) -> None:
         answers = Answers(elicit=elicit, open_page=open_page, sample=sample, roots=roots)
         declared = merge(answers.capabilities(), capabilities or {})
-        profile = Profile(dict(info or _own_info()), declared, answers, log_level if on_log is not None else None)
+        level = log_level if on_log is not None else None
+        profile = Profile(dict(info or _own_info()), declared, answers, level, on_message)
         self._answers = answers
         notices = Notices(log=on_log, list_changed=on_list_changed, updated=on_updated)
         self._board = Board(notices, self._forget_list, self._forget_resource)
         name, opener = find_way(target, reach or Reach())
         terms = Terms(profile, self._board.take, revision, pinned=revision is not None, timeout=timeout)
-        self._interest = Interest(lists=on_list_changed is not None)
         self._connection = Connection(name, opener, terms, resilience or Resilience())
-        self._connection.interest = self._interest
+        self._connection.interest = self._interest = Interest(lists=on_list_changed is not None)
         self._connection.on_reopened(self._reopen)
         self._shelf = (ResponseCache() if cache is None else cache).shelf(identify(target), principal)
         self._timeout = timeout

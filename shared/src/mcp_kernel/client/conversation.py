@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, TypeAlias, TypeVar, cast
+from typing import Final, Literal, TypeAlias, TypeVar, cast
 
 from mcp_kernel.client.answers import Answers
 from mcp_kernel.client.failures import (
@@ -27,7 +27,16 @@ from mcp_kernel.client.failures import (
 )
 from mcp_kernel.client.link import Link, Waiter
 from mcp_kernel.protocol.calls import Calls
-from mcp_kernel.protocol.jsonrpc import Failure, JsonObject, Message, Notification, Request, RequestId, Response
+from mcp_kernel.protocol.jsonrpc import (
+    Failure,
+    JsonObject,
+    Message,
+    Notification,
+    Request,
+    RequestId,
+    Response,
+    encode,
+)
 
 T = TypeVar("T")
 
@@ -39,6 +48,9 @@ ProgressCallback: TypeAlias = Callable[[float, float | None, str | None], object
 CallBack: TypeAlias = Callable[..., None]
 # Takes the method and the params of a notification, and what calls the host's functions.
 Notice: TypeAlias = Callable[[str, JsonObject, CallBack], None]
+
+# Takes who sends it, "client" or "server", and the bytes of one message, as they are on the wire.
+MessageCallback: TypeAlias = Callable[[Literal["client", "server"], bytes], object]
 
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 REOPENED: Final = "reopened"  # the notice that there was a gap, in which changes went unheard
@@ -53,6 +65,7 @@ class Profile:
     capabilities: JsonObject
     answers: Answers
     log_level: str | None = None
+    on_message: MessageCallback | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +153,7 @@ class Conversation(ABC):
             self._progress[request.id] = progress
         if begun is not None:
             begun(request.id)
+        self._note_own(request)
         try:
             async with asyncio.timeout(timeout):
                 await self.link.deliver(request, waiter, headers)
@@ -191,12 +205,22 @@ class Conversation(ABC):
         self.own(self._send(Notification(method, params or {})))
 
     async def _send(self, message: Notification | Response | Failure) -> None:
+        self._note_own(message)
         try:
             await self.link.send(message)
         except ClientError as error:
             _LOG.debug("not sent: %s", error)
 
+    def _note_own(self, message: Message) -> None:
+        if self._profile.on_message is not None:
+            self.call_back(self._profile.on_message, "client", encode(message))
+
     # --- receiving ---
+
+    def note(self, data: bytes) -> None:
+        """Show the bytes of a message to whoever looks on."""
+        if self._profile.on_message is not None:
+            self.call_back(self._profile.on_message, "server", data)
 
     def take(self, message: Message) -> None:
         """Take a message of the server."""

@@ -70,6 +70,7 @@ class Duplex(ABC):
 
 def receive(receiver: Receiver, data: bytes) -> None:
     """Hand the message, or the members of the batch, in `data` to a receiver; what is none is reported to it."""
+    receiver.note(data)
     try:
         decoded = decode(data)
     except InvalidMessage as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -69,7 +70,9 @@ class EventPair(Duplex):
                 return
             refusal = await read_refusal(answer, self._endpoint)
         if isinstance(refusal, Failure) and isinstance(message, Request):
-            self._receiver.take(Failure(message.id, refusal.code, refusal.message, refusal.data, refusal.status))
+            failure = replace(refusal, id=message.id)
+            self._receiver.note(encode(failure))
+            self._receiver.take(failure)
         else:
             raise refusal if isinstance(refusal, HttpRefused) else HttpRefused(answer.status, refusal.message)
 

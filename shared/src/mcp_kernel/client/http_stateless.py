@@ -67,7 +67,9 @@ async def read_answer(answer: Answer, request: Request, waiter: Waiter, receiver
         refusal = await read_refusal(answer, url)
         if isinstance(refusal, HttpRefused):
             raise refusal
-        receiver.take(replace(refusal, id=request.id))
+        failure = replace(refusal, id=request.id)
+        receiver.note(encode(failure))
+        receiver.take(failure)
     elif answer.kind == JSON:
         receive(receiver, await answer.read())
         if not waiter.done():

@@ -17,6 +17,10 @@ MESSAGE_LIMIT = 64 * 1024 * 1024  # bytes of one message from a server; beyond i
 class Receiver(Protocol):
     """Who hears what comes from the server."""
 
+    def note(self, data: bytes) -> None:
+        """Hear the bytes of a message, or of a batch, before it is read."""
+        ...
+
     def take(self, message: Message) -> None:
         """Take one message: an answer, a notification, a request."""
         ...

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mcp_kernel.client.answers import Elicit, OpenPage, Roots, Sample
     from mcp_kernel.client.cache import ResponseCache
     from mcp_kernel.client.configuration import ServerEntry
+    from mcp_kernel.client.conversation import MessageCallback
     from mcp_kernel.client.notices import ListChangedCallback, LogCallback, UpdatedCallback
     from mcp_kernel.client.resilience import Resilience
 
@@ -26,6 +27,7 @@ class Options(TypedDict, total=False):
     roots: Roots | None
     on_log: LogCallback | None
     log_level: str
+    on_message: MessageCallback | None
     on_list_changed: ListChangedCallback | None
     on_updated: UpdatedCallback | None
     revision: str | None

@@ -43,7 +43,9 @@ class Session(Conversation):
             raise InvalidAnswer(f"No common revision: {verdict.reason}.")
         self.server = ServerDescription.read(verdict.revision, result.get("serverInfo"), result)
         self.link.agree(verdict.revision)
-        await self.link.send(Notification("notifications/initialized", {}))
+        initialized = Notification("notifications/initialized", {})
+        self._note_own(initialized)
+        await self.link.send(initialized)
         await self._listen()
         if self._profile.log_level is not None and self.server.supports("logging"):
             await self.set_log_level(self._profile.log_level, timeout)
