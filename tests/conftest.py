@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.stage import Connect, Dial, Judge, judged_client, judged_wire
+from tests.stage import Connect, Dial, Judge, is_contrary, judged_client, judged_wire
 
 from mcp_kernel.client.conversation import Conversation
 
@@ -16,9 +15,8 @@ if TYPE_CHECKING:
 
     from tests.oracle import Sender
 
-    from mcp_kernel.client.conversation import Notice, Profile
-    from mcp_kernel.client.link import Link, Waiter
-    from mcp_kernel.protocol.calls import Calls
+    from mcp_kernel.client.conversation import Profile
+    from mcp_kernel.client.link import Link
 
 
 @pytest.fixture
@@ -40,30 +38,20 @@ def judge_of_clients(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
     With the marker `contrary` the server is wrong on purpose: then only what the client sends must be right.
     """
     judges: dict[Link, Judge] = {}
-    contrary = request.node.get_closest_marker("contrary") is not None  # pyright: ignore[reportUnknownMemberType]  # pytest's own
+    contrary = is_contrary(request)
     begin = Conversation.__init__
 
-    def begin_judged(
-        self: Conversation, link: Link, profile: Profile, notice: Notice, calls: Calls[Waiter] | None = None
-    ) -> None:
-        see = partial(_see, judges.setdefault(link, Judge()), contrary)
+    def begin_judged(self: Conversation, link: Link, profile: Profile, *more: Any) -> None:
+        judge = judges.setdefault(link, Judge(contrary=contrary))
 
         def look_on(sender: Sender, data: bytes) -> None:
-            see(sender, data)
+            judge.observe(sender, data, malformed=False)
             if profile.on_message is not None:
                 profile.on_message(sender, data)
 
-        begin(self, link, replace(profile, on_message=look_on), notice, calls)
+        begin(self, link, replace(profile, on_message=look_on), *more)
 
     monkeypatch.setattr(Conversation, "__init__", begin_judged)
     yield
     for judge in judges.values():
         judge.rule()
-
-
-def _see(judge: Judge, contrary: bool, sender: Sender, data: bytes) -> None:
-    before = len(judge.refusals)
-    judge.observe(sender, data, malformed=False)
-    if contrary and sender == "server" and len(judge.refusals) > before:
-        judge.refusals.pop()
-        judge.observe(sender, data, malformed=True)

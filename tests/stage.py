@@ -113,18 +113,30 @@ class Dial(Protocol):
     def __call__(self, server: Server, *, principal: str | None = None) -> AbstractAsyncContextManager[Wire]: ...
 
 
-class Judge:
-    """Keeps what the witness refuses, since a server would take the exception for its own."""
+def is_contrary(request: pytest.FixtureRequest) -> bool:
+    """Whether the server of a test is wrong on purpose."""
+    return request.node.get_closest_marker("contrary") is not None  # pyright: ignore[reportUnknownMemberType]  # pytest's own
 
-    def __init__(self) -> None:
+
+class Judge:
+    """Keeps what the witness refuses, since a server would take the exception for its own.
+
+    Of a `contrary` server all is allowed.
+    """
+
+    def __init__(self, *, contrary: bool = False) -> None:
         self.witness = Witness()
         self.refusals: list[AssertionError] = []
+        self._contrary = contrary
 
     def observe(self, sender: Sender, data: bytes, malformed: bool) -> None:
         try:
             self.witness.see(sender, data, malformed=malformed)
         except AssertionError as error:
-            self.refusals.append(error)
+            if self._contrary and sender == "server":
+                self.witness.see(sender, data, malformed=True)
+            else:
+                self.refusals.append(error)
 
     def rule(self) -> None:
         if self.refusals:

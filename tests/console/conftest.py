@@ -6,13 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.stage import Judge, is_contrary
 
-COMMAND = [sys.executable, "-m", "mcp_kernel"]
+COMMAND = [sys.executable, str(Path(__file__).with_name("watched.py"))]
 PATIENCE = 30.0
 
 
@@ -23,9 +25,14 @@ class Shell:
     folder: Path
 
     @property
+    def transcript(self) -> Path:
+        """Where every message of the commands is written."""
+        return self.folder / ".transcript"
+
+    @property
     def environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH", "TMPDIR") if name in os.environ}
-        return {**kept, "HOME": str(self.folder), "COLUMNS": "80"}
+        return {**kept, "HOME": str(self.folder), "COLUMNS": "80", "WATCHED": str(self.transcript)}
 
     def run(self, *words: str, stdin: str = "", env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
@@ -54,5 +61,14 @@ def program(source: str, *words: str, **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    return Shell(tmp_path)
+def shell(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Shell]:
+    """A shell whose commands send and receive what the oracle allows; the marker `contrary` is honoured."""
+    shell = Shell(tmp_path)
+    yield shell
+    judges: dict[str, Judge] = {}
+    for line in shell.transcript.read_text().splitlines() if shell.transcript.exists() else []:
+        connection, sender, text = json.loads(line)
+        judge = judges.setdefault(connection, Judge(contrary=is_contrary(request)))
+        judge.observe(sender, text.encode("utf-8", "surrogateescape"), malformed=False)
+    for judge in judges.values():
+        judge.rule()

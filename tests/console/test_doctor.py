@@ -88,6 +88,7 @@ def test_a_server_that_hangs_is_not_waited_for_long(shell: Shell) -> None:
     assert found["hangs"]["failure"] == "no answer came within 0.5 s"
 
 
+@pytest.mark.contrary
 def test_noise_on_stdout_is_told(shell: Shell) -> None:
     found, code = diagnose(shell, noisy=program(NOISY))
     assert code == 1

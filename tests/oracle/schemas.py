@@ -61,13 +61,20 @@ def definitions(revision: str) -> Json:
     """Empty where the folder is absent."""
     if why_no_schemas(revision):
         return {}
-    schema = json.loads((SPEC / revision / "schema.json").read_bytes())
+    schema = _read(revision)
     return schema.get("$defs") or schema["definitions"]
+
+
+def _read(revision: str) -> Json:
+    """The published schema, mended where its generator made "integer" of the source's `number`: a form's values."""
+    text = (SPEC / revision / "schema.json").read_text("utf-8")
+    mended = re.sub(r'\[\s*"string",\s*"integer",\s*"boolean"\s*\]', '["string", "number", "boolean"]', text)
+    return cast("Json", json.loads(mended))
 
 
 @cache
 def _validator(revision: str, definition: str) -> Judge:
-    schema = json.loads((SPEC / revision / "schema.json").read_bytes())
+    schema = _read(revision)
     keyword = "$defs" if "$defs" in schema else "definitions"
     judge = Draft7Validator if "draft-07" in schema["$schema"] else Draft202012Validator
     whole = {keyword: schema[keyword], "$ref": f"#/{keyword}/{definition}"}

@@ -1,4 +1,4 @@
-"""A server process that listens, and connections to it that need not speak HTTP well."""
+"""A server process that listens, and connections to it that need not speak HTTP well; what they carry is judged."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from tests.transports.guests import HttpJudge
 from tests.transports.host import META, MODERN, PATIENCE, TOOLS, surroundings, until
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Connection:
         self.socket.settimeout(PATIENCE)
         self.socket.connect(address)
         self._file = self.socket.makefile("rb")
+        self.judge = HttpJudge()
+        self._number = 0
         self.headers: dict[str, str] = {}
 
     def send(self, data: bytes) -> Self:
@@ -39,13 +42,17 @@ class Connection:
         return self
 
     def post(self, message: object, headers: dict[str, str] | None = None, *, path: str = "/mcp") -> Self:
-        """Send a whole POST."""
+        """Send a whole POST; a message that is given as bytes is malformed on purpose."""
         body = message if isinstance(message, bytes) else json.dumps(message).encode()
+        self.judge.observe("client", body, malformed=isinstance(message, bytes))
         given = {"Host": "127.0.0.1", "Content-Type": "application/json", "Content-Length": str(len(body))}
         return self.send(head("POST", path, {**given, **(headers or {})}) + body)
 
-    def ask(self, method: str, /, id: object = 1, **params: object) -> Self:
-        """Send a modern request."""
+    def ask(self, method: str, /, id: object = None, **params: object) -> Self:
+        """Send a modern request, under the next id of the connection or another."""
+        if id is None:
+            self._number += 1
+            id = self._number
         message = {"jsonrpc": "2.0", "id": id, "method": method, "params": {**params, "_meta": META}}
         mirrored = {"MCP-Protocol-Version": MODERN, "Mcp-Method": method}
         if "name" in params:
@@ -73,6 +80,9 @@ class Connection:
         size = int(self._file.readline(), 16)
         data = self._file.read(size)
         self._file.readline()
+        for line in data.splitlines():
+            if line.startswith(b"data: {"):
+                self.judge.observe("server", line[6:], malformed=False)
         return data
 
     def read_answer(self) -> tuple[int, bytes]:
@@ -83,7 +93,10 @@ class Connection:
             while part := self.read_part():
                 parts.append(part)
             return status, b"".join(parts)
-        return status, self._file.read(int(headers.get("content-length", 0)))
+        body = self._file.read(int(headers.get("content-length", 0)))
+        if headers.get("content-type") == "application/json":
+            self.judge.observe("server", body, malformed=False)
+        return status, body
 
     def read_message(self) -> Json:
         """The next answer's one JSON object."""
@@ -125,6 +138,8 @@ class Connection:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         self.close()
+        if kind is None:
+            self.judge.rule()
 
 
 def head(method: str, path: str, headers: dict[str, str]) -> bytes:

@@ -247,6 +247,7 @@ def test_a_client_that_waits_for_leave_to_send_its_body_gets_it(server: Listenin
         mirrored = {"MCP-Protocol-Version": MODERN, "Mcp-Method": "tools/list", "Expect": "100-continue"}
         connection.send(head("POST", "/mcp", {**headers, **mirrored}))
         assert connection.read_head()[0] == 100
+        connection.judge.observe("client", body, malformed=False)
         assert "result" in connection.send(body).read_message()
 
 

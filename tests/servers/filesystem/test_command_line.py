@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from tests.served import serve
-from tests.servers.filesystem.desk import SERVER, Desk, Json
+from tests.servers.filesystem.desk import SERVER, Desk
+from tests.stage import scene
 from tests.transports.host import PATIENCE, Host, is_alive, surroundings, until
 
+from mcp_kernel import Client
 from mcp_server_filesystem import __version__
 from mcp_server_filesystem.cli import command_line, directory
 
@@ -84,25 +86,13 @@ def test_a_host_s_entry_starts_this_very_server(served: Path) -> None:
 
 
 def test_the_same_is_served_over_http(served: Path) -> None:
-    import urllib.request
+    @scene
+    async def read(url: str) -> None:
+        async with Client(url) as client:
+            assert (await client.call_tool("read_text_file", {"path": "a.txt"})).text.startswith("one")
 
     with serve([*SERVER, str(served)]) as url:
-        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
-        meta: Json = {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": {},
-        }
-        headers = {
-            "Content-Type": "application/json",
-            "Accept": "application/json, text/event-stream",
-            "MCP-Protocol-Version": "2026-07-28",
-            "Mcp-Method": "tools/call",
-            "Mcp-Name": "read_text_file",
-        }
-        params: Json = {"name": "read_text_file", "arguments": {"path": "a.txt"}, "_meta": meta}
-        body = json.dumps({**message, "params": params}).encode()
-        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=10) as answer:
-            assert json.load(answer)["result"]["content"][0]["text"].startswith("one")
+        read(url)
 
 
 @pytest.mark.slow

@@ -3,21 +3,19 @@ they are not. The incidents that are publicly known have their names here."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from _pytest.mark import ParameterSet
 from tests.servers.git.ambush import CANARY, Call, Ground, failed, tour, use
 from tests.servers.git.forge import Repo
-from tests.stage import META, Connect, in_both_eras, scene, text_of
-from tests.transports.host import until
+from tests.stage import Connect, in_both_eras, scene, text_of
 
+from mcp_kernel import Client
+from mcp_kernel.client import Reach
 from mcp_kernel.testing.memory import Refused
 
 SLOTS: list[tuple[str, str, dict[str, object]]] = [
@@ -318,51 +316,30 @@ async def test_ghsa_v87r_no_value_writes_a_line_of_configuration(
 
 @in_both_eras
 @pytest.mark.parametrize("path", [".:{path}", ":{path}", "{here}:."], ids=["dot", "empty", "git is the first there"])
-def test_cve_2023_40590_and_cve_2024_22190_no_program_of_the_work_tree_is_run(
+@scene
+async def test_cve_2023_40590_and_cve_2024_22190_no_program_of_the_work_tree_is_run(
     ground: Ground, revision: str, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("git", "git.exe", "git.cmd", "sh", "bash", "bash.exe", "cat", "false", "less", "ssh"):
         ground.program(name, ground.repo.path)
-    bin_folder = Path(os.path.realpath(str(_find_git()))).parent
-    here = f"{bin_folder}:{os.environ['PATH']}"
-    said = serve_and_ask(ground.repo, path.format(path=os.environ["PATH"], here=here), revision)
+    here = f"{_find_git().parent}:{os.environ['PATH']}"
+    said = await serve_and_ask(ground.repo, path.format(path=os.environ["PATH"], here=here), revision)
     assert "two" in said
     assert sorted(each.name for each in ground.marks.iterdir()) == []
 
 
-def _find_git() -> str:
-    found = [f"{each}/git" for each in os.environ["PATH"].split(":") if os.access(f"{each}/git", os.X_OK)]
-    return found[0]
+def _find_git() -> Path:
+    """The program itself, whatever links lead to it."""
+    found = [Path(each, "git") for each in os.environ["PATH"].split(":") if os.access(f"{each}/git", os.X_OK)]
+    return found[0].resolve()
 
 
-def serve_and_ask(repo: Repo, path: str, revision: str) -> str:
+async def serve_and_ask(repo: Repo, path: str, revision: str) -> str:
     """Start the server in the work tree, as a host does, and read a file of HEAD."""
-    call: dict[str, Any] = {"name": "git_show", "arguments": {"revision": "HEAD:a.txt"}}
-    lines: list[dict[str, Any]] = [
-        {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {**call, "_meta": META}}
-    ]
-    if revision < "2026":
-        hello = {"protocolVersion": revision, "capabilities": {}, "clientInfo": {"name": "tester", "version": "1"}}
-        lines = [
-            {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello},
-            {"jsonrpc": "2.0", "method": "notifications/initialized"},
-            {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": call},
-        ]
-    environment = {**repo.environment, "PATH": path}
     command = [sys.executable, "-m", "mcp_server_git", "--repository", "."]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=repo.path, env=environment, stdin=pipe, stdout=pipe) as server:
-        assert server.stdin is not None
-        assert server.stdout is not None
-        server.stdin.write("".join(json.dumps(line) + "\n" for line in lines).encode())
-        server.stdin.flush()
-        found = b""
-        begun = time.monotonic()
-        while b'"id":7' not in found.replace(b" ", b"") and time.monotonic() - begun < 20:
-            found = server.stdout.readline()
-        server.stdin.close()
-        until(lambda: server.poll() is not None)
-    return found.decode()
+    reach = Reach(env={**repo.environment, "PATH": path}, cwd=repo.path)
+    async with Client(command, revision=revision, reach=reach) as client:
+        return (await client.call_tool("git_show", {"revision": "HEAD:a.txt"})).text
 
 
 def test_the_canary_is_worth_something(ground: Ground) -> None:

@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 from tests.servers.git.forge import Forge, Repo
 from tests.stage import Connect, scene
+from tests.transports.host import Host
 
 from mcp_server_git.cli import command_line
 from mcp_server_git.server import build
@@ -62,21 +63,9 @@ def test_a_host_s_entry_has_absolute_paths(repo: Repo) -> None:
 
 
 def test_a_server_ends_with_its_input_and_leaves_nothing_behind(repo: Repo, tmp_path: Path) -> None:
-    info = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
-    messages: list[dict[str, object]] = [
-        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": info},
-        {"jsonrpc": "2.0", "method": "notifications/initialized"},
-        {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "git_status", "arguments": {}}},
-    ]
     (tmp_path / "tmp").mkdir()
-    done = subprocess.run(
-        [SCRIPT, "--repository", str(repo.path)],
-        input="".join(json.dumps(each) + "\n" for each in messages).encode(),
-        env={**repo.environment, "TMPDIR": str(tmp_path / "tmp")},
-        capture_output=True,
-        timeout=20,
-        check=True,
-    )
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    assert answers[1]["result"]["structuredContent"]["branch"] == "main"
+    surroundings = {**repo.environment, "TMPDIR": str(tmp_path / "tmp")}
+    with Host([SCRIPT, "--repository", str(repo.path)], environment=surroundings) as host:
+        assert host.open().call("git_status")["structuredContent"]["branch"] == "main"
+        assert host.end() == 0
     assert list((tmp_path / "tmp").iterdir()) == []

@@ -6,13 +6,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.served import serve
 from tests.servers.vector.desk import SERVER
+from tests.stage import scene
 from tests.transports.host import PATIENCE, Host, surroundings, until
 
+from mcp_kernel import Client
 from mcp_server_vector import __version__
 
 SCRIPT = [str(Path(sys.executable).with_name("mcp-server-vector"))]
@@ -100,28 +101,10 @@ def test_a_watched_directory_is_indexed_from_the_start(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_http_serves_the_same(tmp_path: Path) -> None:
-    import httpx
+    @scene
+    async def ask(url: str) -> None:
+        async with Client(url) as client:
+            assert (await client.call_tool("list_collections")).structured == {"collections": []}
 
-    call: dict[str, Any] = {
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "tools/call",
-        "params": {
-            "name": "list_collections",
-            "arguments": {},
-            "_meta": {
-                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-                "io.modelcontextprotocol/clientCapabilities": {},
-            },
-        },
-    }
-    headers = {
-        "Accept": "application/json, text/event-stream",
-        "MCP-Protocol-Version": "2026-07-28",
-        "Mcp-Method": "tools/call",
-        "Mcp-Name": "list_collections",
-    }
     with serve([*SERVER, "--data-dir", str(tmp_path)]) as url:
-        answer = httpx.post(url, json=call, headers=headers, timeout=20)
-    assert answer.status_code == 200
-    assert answer.json()["result"]["structuredContent"] == {"collections": []}
+        ask(url)

@@ -1,0 +1,42 @@
+"""The command `mcp-kernel`, whose every message is written to the file that the variable WATCHED names."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from mcp_kernel.client.conversation import Conversation
+from mcp_kernel.console.program import main
+
+if TYPE_CHECKING:
+    from mcp_kernel.client.conversation import Profile
+    from mcp_kernel.client.link import Link
+
+
+def watch() -> None:
+    """Write a line for each message: which connection it is of, who sends it, and what."""
+    begin = Conversation.__init__
+    written = os.open(os.environ["WATCHED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    links: list[Link] = []
+
+    def begin_watched(self: Conversation, link: Link, profile: Profile, *more: Any) -> None:
+        if link not in links:
+            links.append(link)
+        connection = f"{os.getpid()}-{links.index(link)}"
+
+        def note(sender: str, data: bytes) -> None:
+            os.write(
+                written, json.dumps([connection, sender, data.decode("utf-8", "surrogateescape")]).encode() + b"\n"
+            )
+
+        begin(self, link, replace(profile, on_message=note), *more)
+
+    setattr(Conversation, "__init__", begin_watched)  # noqa: B010  # an assignment would have to repeat the signature
+
+
+if __name__ == "__main__":
+    watch()
+    sys.exit(main())
