@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import selectors
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from mcp_kernel.testing.memory import Wire
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
 
     from mcp_kernel import Server
 
@@ -141,6 +143,19 @@ class Judge:
     def rule(self) -> None:
         if self.refusals:
             raise self.refusals[0]
+
+
+def judge_transcript(transcript: Path, *, contrary: bool = False) -> int:
+    """Judge what `tests/watched.py` wrote of a program's messages; returns how many there are."""
+    judges: dict[str, Judge] = {}
+    lines = transcript.read_text("ascii").splitlines() if transcript.exists() else []
+    for line in lines:
+        connection, sender, text = json.loads(line)
+        found = judges.setdefault(connection, Judge(contrary=contrary))
+        found.observe(sender, text.encode("utf-8", "surrogateescape"), malformed=False)
+    for found in judges.values():
+        found.rule()
+    return len(lines)
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, cast
 
 import httpx
@@ -112,4 +113,8 @@ def _identity(token: str) -> Callable[[], Awaitable[str]]:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    from tests.watched import watch
+
+    watch()
     asyncio.run(main(sys.argv[1]))

@@ -9,11 +9,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from tests.conformance.scenarios import ALWAYS_SKIPPED, SCENARIOS
 from tests.conformance.suite import Check, run_server, tell
+from tests.interop.tap import Tap
 from tests.served import serve
+from tests.transports.guests import HttpJudge
 
 COMMAND = [str(Path(sys.executable).with_name("mcp-server-everything"))]
 CASES = [(revision, name) for revision, names in SCENARIOS.items() for name in names if name not in ALWAYS_SKIPPED]
@@ -24,8 +27,16 @@ Verdicts = dict[str, dict[str, list[Check]]]
 @pytest.fixture(scope="module")
 def verdicts(suite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
     """The checks of every scenario, by revision."""
-    with serve(COMMAND) as url:
-        yield {revision: run_server(suite, url, revision, tmp_path_factory.mktemp(revision)) for revision in SCENARIOS}
+    with serve(COMMAND) as url, Tap(int(urlsplit(url).port or 0)) as tap:
+        through = f"http://127.0.0.1:{tap.port}/mcp"
+        yield {
+            revision: run_server(suite, through, revision, tmp_path_factory.mktemp(revision)) for revision in SCENARIOS
+        }
+        judge = HttpJudge()
+        for sender, data in tap.messages:
+            judge.observe(sender, data, malformed=sender == "client")  # the suite is wrong where a scenario wants it
+        assert tap.messages
+        judge.rule()
 
 
 @pytest.mark.parametrize("revision", SCENARIOS)

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.stage import Judge, is_contrary
+from tests import watched
+from tests.stage import is_contrary, judge_transcript
 
-COMMAND = [sys.executable, str(Path(__file__).with_name("watched.py"))]
+COMMAND = [sys.executable, str(Path(watched.__file__))]
 PATIENCE = 30.0
 
 
@@ -65,10 +66,4 @@ def shell(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Shell]:
     """A shell whose commands send and receive what the oracle allows; the marker `contrary` is honoured."""
     shell = Shell(tmp_path)
     yield shell
-    judges: dict[str, Judge] = {}
-    for line in shell.transcript.read_text().splitlines() if shell.transcript.exists() else []:
-        connection, sender, text = json.loads(line)
-        judge = judges.setdefault(connection, Judge(contrary=is_contrary(request)))
-        judge.observe(sender, text.encode("utf-8", "surrogateescape"), malformed=False)
-    for judge in judges.values():
-        judge.rule()
+    judge_transcript(shell.transcript, contrary=is_contrary(request))

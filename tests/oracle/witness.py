@@ -86,8 +86,13 @@ class Witness:
         self.seen.append(Seen(sender, message if decoded is None else decoded, malformed=True))
         items = cast("list[object]", decoded) if isinstance(decoded, list) else [decoded]
         self._unreadable[sender] += max(len(items), 1)
+        asker: Sender = "client" if sender == "server" else "server"
         for item in items:
-            if isinstance(item, dict) and (key := _key(cast("Json", item).get("id"))):
+            if not isinstance(item, dict) or not (key := _key(cast("Json", item).get("id"))):
+                continue
+            if "method" not in item and ("result" in item or "error" in item):
+                self._asked[asker].pop(key, None)
+            else:
                 self._remember(sender, key, cast("Json", item))
         return cast("object", decoded)
 

@@ -1,4 +1,7 @@
-"""The command `mcp-kernel`, whose every message is written to the file that the variable WATCHED names."""
+"""Programs with a client in them, whose every message is written to the file that the variable WATCHED names.
+
+As a program it is the command `mcp-kernel`.
+"""
 
 from __future__ import annotations
 
