@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from mcp_kernel.transports.http import HttpApp, HttpOptions
+from mcp_kernel.transports.incoming import Receive, Scope, Send
 
 if TYPE_CHECKING:
     from mcp_kernel.page.site import PageApp
@@ -39,16 +40,37 @@ def serve_http(server: Server, arguments: argparse.Namespace) -> str | None:
         sse=arguments.transport == "sse",
     )
     endpoint = HttpApp(server, options)
+    front = _front(server, endpoint, options) if arguments.console else None
+    return serve_app(endpoint, arguments, f"{server.info['name']} {server.info['version']}", front)
+
+
+class Served(Protocol):
+    """An ASGI application that can be told to end, with the seconds that it has for it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+    async def close(self, grace: float) -> None: ...
+
+
+def serve_app(endpoint: Served, arguments: argparse.Namespace, what: str, front: PageApp | None = None) -> str | None:
+    """Serve an application until a signal comes; returns what is wrong where it cannot be served.
+
+    Args:
+        endpoint: The application.
+        arguments: Where to listen: `host`, `port` or `uds`; `path`, `transport`, `log_level` and `drain`.
+        what: What the line that says where it is calls it.
+        front: The page before the endpoint.
+    """
     try:
         listener = _listen(arguments)
-        run = _prepare(endpoint, _front(server, endpoint, options) if arguments.console else endpoint, arguments)
+        run = _prepare(endpoint, front or endpoint, arguments)
     except ImportError:
         return "HTTP needs uvicorn: install mcp-kernel[http]"
     except OSError as error:
         where = arguments.uds or f"{arguments.host}:{arguments.port}"
         return f"cannot listen on {where}: {error.strerror or error}"
-    sys.stderr.write(f"{server.info['name']} {server.info['version']} serves {_address(listener, arguments)}\n")
-    if arguments.console:
+    sys.stderr.write(f"{what} serves {_address(listener, arguments)}\n")
+    if front is not None:
         sys.stderr.write(f"Open {_address(listener, arguments, '/')} in a browser for its console.\n")
     run([listener])
     return None
@@ -64,7 +86,7 @@ def _front(server: Server, endpoint: HttpApp, options: HttpOptions) -> PageApp:
 
 
 def _prepare(
-    endpoint: HttpApp, app: HttpApp | PageApp, arguments: argparse.Namespace
+    endpoint: Served, app: Served | PageApp, arguments: argparse.Namespace
 ) -> Callable[[list[socket.socket]], None]:
     """Set up uvicorn for an application and return what serves it on open sockets, and closes the endpoint then."""
     import uvicorn
@@ -93,7 +115,7 @@ class _Server(Protocol):
     def run(self, sockets: list[socket.socket] | None = None) -> None: ...
 
 
-def _server_class(app: HttpApp, drain: float) -> Callable[..., _Server]:
+def _server_class(app: Served, drain: float) -> Callable[..., _Server]:
     """Return the class of servers that tell the application of their end before they close connections."""
     import uvicorn
 

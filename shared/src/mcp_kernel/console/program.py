@@ -12,7 +12,7 @@ from collections.abc import Coroutine, Sequence
 from importlib import metadata
 from typing import NoReturn
 
-from mcp_kernel.console import call, doctor, inspection, install, reading
+from mcp_kernel.console import call, doctor, inspection, install, reading, registry
 from mcp_kernel.console.terminal import Misuse, fold, tell
 
 
@@ -30,7 +30,7 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"mcp-kernel {metadata.version('mcp-kernel')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands", parser_class=Parser)
-    for command in (inspection, call, reading, doctor, install):
+    for command in (inspection, call, reading, doctor, install, registry):
         command.add_command(commands)
     return parser
 
