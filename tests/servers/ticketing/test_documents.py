@@ -1,8 +1,7 @@
-"""What is written about the server, held against the server: the README's tables, the registry's entry."""
+"""What is written about the server, held against the server: the README's tables."""
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -35,11 +34,9 @@ async def test_the_readme_s_tables_are_those_of_the_server(enter: Enter) -> None
     assert sorted(named) == sorted(["ticket://list", *(each["uriTemplate"] for each in templates)])
 
 
-def test_the_readme_s_options_and_the_registry_s_arguments_are_those_of_the_parser() -> None:
+def test_the_readme_s_options_are_those_of_the_parser() -> None:
     groups = command_line()._action_groups  # pyright: ignore[reportPrivateUsage]  # argparse has no public list
     (own,) = [group for group in groups if group.title == "options of this server"]
     mine = [action.option_strings[0] for action in own._group_actions]  # pyright: ignore[reportPrivateUsage]  # as above
     named = [option for row in table_of("Options") for option in re.findall(r"--[a-z-]+", row[0])]
     assert named[: len(mine)] == mine
-    (package,) = json.loads((HOME / "server.json").read_text("utf-8"))["packages"]
-    assert [argument["name"] for argument in package["packageArguments"]] == mine

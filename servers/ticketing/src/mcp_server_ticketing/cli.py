@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcp_kernel.cli import CommandLine, is_terminal
+from mcp_kernel.toolkits.title import hide_arguments
 
 from . import __version__
 from .refusals import Refusal
 from .seeding import SAMPLE, Seed, read_seed
+from .target import Target
 from .tracker import Tracker
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 PROGRAM = "mcp-server-ticketing"
 MAX_OUTPUT_BYTES = 100_000  # hosts cut a tool's answer near 25,000 tokens
 DEFAULT_FILE = "tickets.db"
+VARIABLE = "TICKETING_DATABASE_URL"
 
 
 def file(text: str) -> Path:
@@ -27,6 +31,15 @@ def file(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("an empty path names no file")
     return Path(text).absolute()
+
+
+def target(text: str) -> Target:
+    """Read the URL of a PostgreSQL database."""
+    found = Target(text.strip())
+    problem = found.problem()
+    if problem is not None:
+        raise argparse.ArgumentTypeError(problem)
+    return found
 
 
 def command_line() -> CommandLine:
@@ -39,7 +52,14 @@ def command_line() -> CommandLine:
         metavar="FILE",
         help=f"the SQLite file, made if it is not there (default: {DEFAULT_FILE})",
     )
+    add(
+        "--database-url",
+        type=target,
+        metavar="DSN",
+        help=f"a PostgreSQL database instead, as postgresql://user@host:5432/name (environment: {VARIABLE})",
+    )
     add("--seed", type=file, metavar="FILE", help="what a new database holds, as JSON, instead of two sample tickets")
+    line.add_variable(VARIABLE, "the URL of the PostgreSQL database, where it is not given as an option", secret=True)
     return line
 
 
@@ -47,8 +67,9 @@ def main() -> None:
     """Start the server with the arguments of this process."""
     line = command_line()
     arguments = line.parse_args()
-    if arguments.db_path is None:
-        arguments.db_path = file(DEFAULT_FILE)
+    _choose_database(line, arguments)
+    if arguments.database_url is not None:
+        hide_arguments(arguments.database_url.secrets)
     if arguments.print_config:
         line.print_config(arguments)
         return
@@ -58,6 +79,22 @@ def main() -> None:
     from .server import build
 
     line.serve(build(Tracker(storage)), arguments, serves)
+
+
+def _choose_database(line: CommandLine, arguments: argparse.Namespace) -> None:
+    """Fill in the one database that is meant; naming two is a mistake."""
+    if arguments.db_path is not None and arguments.database_url is not None:
+        line.error("give --db-path or --database-url, not both")
+    if arguments.db_path is not None or arguments.database_url is not None:
+        return
+    url = os.environ.get(VARIABLE)
+    if not url:
+        arguments.db_path = file(DEFAULT_FILE)
+        return
+    try:
+        arguments.database_url = target(url)
+    except argparse.ArgumentTypeError as error:
+        line.error(f"{VARIABLE}: {error}")
 
 
 def _read_seed(line: CommandLine, arguments: argparse.Namespace) -> Seed:
@@ -70,6 +107,10 @@ def _read_seed(line: CommandLine, arguments: argparse.Namespace) -> Seed:
 
 
 def _open(line: CommandLine, arguments: argparse.Namespace, seed: Seed) -> tuple[Storage, str]:
+    if arguments.database_url is not None:
+        from .storage_postgres import PostgresStorage
+
+        return PostgresStorage(arguments.database_url, seed), str(arguments.database_url)
     from .storage_sqlite import SqliteStorage
 
     return SqliteStorage(arguments.db_path, seed), str(arguments.db_path)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
 from mcp_kernel import Server
 
 from .queries import State
+from .refusals import Refusal
 from .server_answers import Document, Encoded, Overview, locate, show_found, show_ticket
 from .server_arguments import Digits
 from .storage import Change
@@ -18,6 +21,7 @@ LIST: Final = "ticket://list"
 FILTERED: Final = "ticket://list{?status,tier}"
 TICKET: Final = "ticket://{ticket_id}"
 JSON: Final = "ticket://{ticket_id}.json"
+_PAUSE: Final = 1.0  # seconds until a database that was away is tried again
 
 
 def add_resources(server: Server, tracker: Tracker) -> None:
@@ -92,7 +96,10 @@ def add_notices(server: Server, tracker: Tracker) -> None:
     tracker.storage.listener = hear
 
     async def watch(_subscribed: Iterable[str]) -> None:
-        await tracker.storage.watch()
+        while True:
+            with suppress(Refusal):  # the database is away: the calls say so
+                await tracker.storage.watch()
+            await asyncio.sleep(_PAUSE)
 
     server.watcher(watch, lists=True)
 
