@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,6 +19,9 @@ from mcp_server_postgres.driver import connect
 from mcp_server_postgres.policy import Policy
 from mcp_server_postgres.refusals import Refusal
 from mcp_server_postgres.target import Target
+
+if TYPE_CHECKING:
+    from tests.servers.postgres.siege import Fortress
 
 T = TypeVar("T")
 READER, PLAIN, LOCKED = "mcp_reader", "mcp_plain", "locked"
@@ -223,3 +226,12 @@ def desk(shop: Shop) -> Iterator[Opener]:
 def reader(desk: Opener) -> Desk:
     """A desk of the fit role, with nothing withheld."""
     return desk()
+
+
+@pytest.fixture(scope="session")
+def fortress() -> Iterator[Fortress]:
+    """The shop with traps in it, on a cluster of its own, and servers before it; see `siege.py`."""
+    from tests.servers.postgres.siege import besiege  # here: it stands on this module
+
+    with besiege() as fortress:
+        yield fortress

@@ -13,31 +13,39 @@ SELECT c.oid::int8 AS oid, n.nspname::text AS schema, c.relname::text AS name,
   CASE WHEN c.relispartition THEN 'partition' WHEN c.relkind = 'r' THEN 'table' WHEN c.relkind = 'v' THEN 'view'
     WHEN c.relkind = 'p' THEN 'partitioned table' WHEN c.relkind = 'm' THEN 'materialized view' ELSE 'foreign table'
     END AS kind,
-  (SELECT count(*) FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::int
+  (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::int
     AS column_count,
   CASE WHEN c.relkind <> 'v' AND c.reltuples >= 0 THEN c.reltuples::int8 END AS row_count,
-  pg_catalog.obj_description(c.oid, 'pg_class') AS comment, pg_catalog.pg_table_is_visible(c.oid) AS visible
-FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  obj_description(c.oid, 'pg_class') AS comment,
+  n.nspname = (SELECT e.nspname FROM pg_class d JOIN pg_namespace e ON e.oid = d.relnamespace
+    WHERE d.relname = c.relname AND e.nspname = ANY ($1::text[])
+    ORDER BY array_position($1::text[], e.nspname::text) LIMIT 1) IS TRUE AS visible
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-  AND c.relpersistence <> 't' AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
-  AND (pg_catalog.has_table_privilege(c.oid, 'SELECT') OR pg_catalog.has_any_column_privilege(c.oid, 'SELECT'))
+  AND c.relpersistence <> 't' AND has_schema_privilege(n.oid, 'USAGE')
+  AND (has_table_privilege(c.oid, 'SELECT') OR has_any_column_privilege(c.oid, 'SELECT'))
 ORDER BY n.nspname <> 'public', n.nspname, c.relname
 """
+"""What may be read; `visible` is what the search path ($1) finds by its name alone."""
 
-_DENIED = """
+_NAMES = """
+SELECT c.oid::int8 AS oid, n.nspname::text AS schema, c.relname::text AS name
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+"""
+
+_WITH_WHAT_SHOWS_THEM = """
 WITH RECURSIVE denied(oid) AS (
-  SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  WHERE lower(c.relname) = ANY ($1::text[]) OR lower(n.nspname || '.' || c.relname) = ANY ($1::text[])
+  SELECT unnest($1::oid[])
   UNION
   SELECT found.oid FROM denied, LATERAL (
-    SELECT i.inhrelid AS oid FROM pg_catalog.pg_inherits i WHERE i.inhparent = denied.oid
-    UNION ALL SELECT r.ev_class FROM pg_catalog.pg_depend d
-      JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid AND d.classid = 'pg_catalog.pg_rewrite'::regclass
-    WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = denied.oid AND r.ev_class <> denied.oid
+    SELECT i.inhrelid AS oid FROM pg_inherits i WHERE i.inhparent = denied.oid
+    UNION ALL SELECT r.ev_class FROM pg_depend d
+      JOIN pg_rewrite r ON r.oid = d.objid AND d.classid = 'pg_rewrite'::regclass
+    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = denied.oid AND r.ev_class <> denied.oid
   ) found)
 SELECT oid::int8 AS oid FROM denied
 """
-"""What is denied by name, with its partitions and the views that read it: their text would name it."""
+"""What is denied, with its partitions and the views that read it: their text would name it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +69,17 @@ class TableSummary:
 
 
 async def find_denied(connection: Connection, policy: Policy) -> set[int]:
-    """The relations that stand in no list."""
+    """The relations that stand in no list. Names are compared here: the database may fold ASCII alone."""
     if not policy.deny_tables:
         return set()
-    return {row["oid"] for row in await connection.fetch(_DENIED, [name.lower() for name in policy.deny_tables])}
+    named = [row["oid"] for row in await connection.fetch(_NAMES) if policy.denies(row["schema"], row["name"])]
+    return {row["oid"] for row in await connection.fetch(_WITH_WHAT_SHOWS_THEM, named)}
 
 
-async def read_tables(connection: Connection, policy: Policy) -> list[TableSummary]:
+async def read_tables(connection: Connection, policy: Policy, path: list[str]) -> list[TableSummary]:
     """List what may be read."""
     denied = await find_denied(connection, policy)
-    return [
-        TableSummary(**dict(row))
-        for row in await connection.fetch(_READ_TABLES)
-        if row["oid"] not in denied and not policy.denies(row["schema"], row["name"])
-    ]
+    return [TableSummary(**dict(row)) for row in await connection.fetch(_READ_TABLES, path) if row["oid"] not in denied]
 
 
 def choose_tables(tables: list[TableSummary], schema: str | None, pattern: str | None) -> list[TableSummary]:
@@ -123,9 +128,9 @@ def _is_named(table: TableSummary, name: str, schema: str | None, folded: bool =
 async def find_unmatched(connection: Connection, policy: Policy) -> list[str]:
     """Name what the policy withholds and the database does not have."""
     rows = await connection.fetch(
-        "SELECT n.nspname::text, c.relname::text, ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a "
-        "WHERE a.attrelid = c.oid AND NOT a.attisdropped) FROM pg_catalog.pg_class c "
-        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')"
+        "SELECT n.nspname::text, c.relname::text, ARRAY(SELECT a.attname::text FROM pg_attribute a "
+        "WHERE a.attrelid = c.oid AND NOT a.attisdropped) FROM pg_class c "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')"
     )
     tables = {fold(name) for schema, table, _ in rows for name in (table, f"{schema}.{table}")}
     columns = {
@@ -144,13 +149,13 @@ async def find_unmatched(connection: Connection, policy: Policy) -> list[str]:
 async def read_mark(connection: Connection) -> str:
     """What changes with every table, column or comment that is changed, made or dropped."""
     (row,) = await connection.fetch(
-        "SELECT pg_catalog.md5(pg_catalog.concat("
-        "(SELECT string_agg(c.oid || ':' || c.xmin || c.relname, ',' ORDER BY c.oid) FROM pg_catalog.pg_class c "
-        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname !~ '^pg_' "
+        "SELECT md5(concat("
+        "(SELECT string_agg(c.oid || ':' || c.xmin || c.relname, ',' ORDER BY c.oid) FROM pg_class c "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname !~ '^pg_' "
         "AND n.nspname <> 'information_schema'), "
         "(SELECT string_agg(a.attrelid || ':' || a.attnum || ':' || a.xmin, ',' ORDER BY a.attrelid, a.attnum) "
-        "FROM pg_catalog.pg_attribute a WHERE a.attrelid >= 16384 AND a.attnum > 0), "
+        "FROM pg_attribute a WHERE a.attrelid >= 16384 AND a.attnum > 0), "
         "(SELECT string_agg(d.objoid || ':' || d.objsubid || ':' || d.xmin, ',' ORDER BY d.objoid, d.objsubid) "
-        "FROM pg_catalog.pg_description d WHERE d.objoid >= 16384)))"
+        "FROM pg_description d WHERE d.objoid >= 16384)))"
     )
     return str(row[0])

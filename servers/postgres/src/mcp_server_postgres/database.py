@@ -75,7 +75,7 @@ class Database:
         if limit < 1:
             raise Refusal("limit must be at least 1.")
         explained = take_explain(sql)
-        async with self._visit() as visit:
+        async with self._visit(own=False) as visit:
             if explained is not None:
                 return await self._show_plan(visit, explained, params, limit)
             statement = await self._examine(visit, sql)
@@ -89,13 +89,13 @@ class Database:
     async def list_tables(self, schema: str | None = None, pattern: str | None = None) -> list[catalog.TableSummary]:
         """List tables, views and what else has rows; the pattern is a part of a name, or has * and ? (or %) in it."""
         async with self._visit() as visit:
-            tables = await catalog.read_tables(visit.connection, self.policy)
+            tables = await catalog.read_tables(visit.connection, self.policy, visit.standing.path)
             return catalog.choose_tables(tables, schema, pattern)
 
     async def describe_table(self, table: str, schema: str | None = None) -> "TableDescription":
         """Tell all there is to know of a table or view; an unknown name is refused with the nearest ones."""
         async with self._visit() as visit:
-            tables = await catalog.read_tables(visit.connection, self.policy)
+            tables = await catalog.read_tables(visit.connection, self.policy, visit.standing.path)
             (described,) = await self._describe(visit, [catalog.find_table(tables, table, schema)])
             return described
 
@@ -105,7 +105,7 @@ class Database:
         from .plan import ask_plan
 
         explained = take_explain(sql)
-        async with self._visit() as visit:
+        async with self._visit(own=False) as visit:
             statement = await self._examine(visit, sql if explained is None else explained[1])
             written, values = _to_plan(statement, params)
             if analyze:
@@ -132,7 +132,7 @@ class Database:
     async def schema_ddl(self, table: str | None = None) -> str:
         """Give the DDL of one table with its indexes and triggers, or of all, as one SQL text."""
         async with self._visit() as visit:
-            tables = await catalog.read_tables(visit.connection, self.policy)
+            tables = await catalog.read_tables(visit.connection, self.policy, visit.standing.path)
             chosen = tables if table is None else [catalog.find_table(tables, table)]
             return "\n\n".join(each.ddl or "" for each in await self._describe(visit, chosen))
 
@@ -169,8 +169,11 @@ class Database:
     # --- how ---
 
     @asynccontextmanager
-    async def _visit(self) -> AsyncGenerator[Visit]:
-        """Stay in a READ ONLY transaction, for no longer than the policy allows; says in words what goes wrong."""
+    async def _visit(self, own: bool = True) -> AsyncGenerator[Visit]:
+        """Stay in a READ ONLY transaction, for no longer than the policy allows; says in words what goes wrong.
+
+        `own` says that no caller's SQL is run in it.
+        """
         pool, _ = self._open()
         from .examining import begin
 
@@ -179,7 +182,7 @@ class Database:
         try:
             async with (
                 asyncio.timeout_at(began + seconds),
-                pool.transaction(begin(self.policy), began + seconds) as connection,
+                pool.transaction(begin(self.policy, own=own), began + seconds) as connection,
             ):
                 yield Visit(connection, pool.standing, began)
         except Exception as error:
@@ -216,7 +219,8 @@ class Database:
 
         denied = await catalog.find_denied(visit.connection, self.policy)
         masked = await find_masked(visit.connection, [table.oid for table in tables], self.policy)
-        return [await describe(visit.connection, table, denied, masked.get(table.oid, set())) for table in tables]
+        connection, path = visit.connection, visit.standing.path
+        return [await describe(connection, table, denied, masked.get(table.oid, set()), path) for table in tables]
 
     async def _check_cost(self, visit: Visit, statement: "Statement", values: "list[str | None]") -> None:
         if self.policy.max_cost:

@@ -107,80 +107,90 @@ class TableDescription:
     note: str | None = None
 
 
+_NAME = "format(CASE WHEN {n}.nspname = ANY ($2::text[]) THEN '%2$I' ELSE '%1$I.%2$I' END, {n}.nspname, {c}.relname)"
+"""A table's name, with its schema where the search path ($2) does not have it."""
 _COLUMNS = """
-SELECT a.attname::text AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, NOT a.attnotnull AS nullable,
-  pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS default,
-  (SELECT array_position(i.indkey::int2[], a.attnum) + 1 FROM pg_catalog.pg_index i
+SELECT a.attname::text AS name, CASE WHEN n.nspname = ANY ($2::text[])
+    THEN regexp_replace(format_type(a.atttypid, a.atttypmod), '^("([^"]|"")+"|[^".]+)[.]', '')
+    ELSE format_type(a.atttypid, a.atttypmod) END AS type, NOT a.attnotnull AS nullable,
+  pg_get_expr(d.adbin, d.adrelid) AS default,
+  (SELECT array_position(i.indkey::int2[], a.attnum) + 1 FROM pg_index i
     WHERE i.indrelid = a.attrelid AND i.indisprimary) AS primary_key_position,
   CASE a.attgenerated WHEN 's' THEN 'stored' WHEN 'v' THEN 'virtual' END AS generated,
   CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' END AS identity,
-  pg_catalog.col_description(a.attrelid, a.attnum) AS comment
-FROM pg_catalog.pg_attribute a
-  LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+  col_description(a.attrelid, a.attnum) AS comment
+FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace n ON n.oid = t.typnamespace
+  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
 """
 _INDEXES = """
 SELECT c.relname::text AS name, i.indisunique AS unique, i.indpred IS NOT NULL AS partial,
-  CASE WHEN i.indisprimary THEN 'primary key' WHEN EXISTS (SELECT FROM pg_catalog.pg_constraint k
+  CASE WHEN i.indisprimary THEN 'primary key' WHEN EXISTS (SELECT FROM pg_constraint k
     WHERE k.conindid = i.indexrelid AND k.contype = 'u') THEN 'unique' ELSE 'index' END AS origin,
   ARRAY(SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(number, place)
-    LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number AND k.number <> 0
+    LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number AND k.number <> 0
     WHERE k.place <= i.indnkeyatts ORDER BY k.place) AS columns,
-  pg_catalog.pg_get_indexdef(i.indexrelid) AS ddl
-FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+  pg_get_indexdef(i.indexrelid) AS ddl
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
 WHERE i.indrelid = $1::oid AND i.indisvalid ORDER BY c.relname
 """
-_FOREIGN_KEYS = """
-SELECT k.conrelid::int8 AS child, k.confrelid::int8 AS parent, k.conrelid::regclass::text AS table,
-  k.confrelid::regclass::text AS references,
-  ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u(number, place) JOIN pg_catalog.pg_attribute a
+_FOREIGN_KEYS = f"""
+SELECT k.conrelid::int8 AS child, k.confrelid::int8 AS parent, {_NAME.format(n="cn", c="c")} AS table,
+  {_NAME.format(n="pn", c="p")} AS references,
+  ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u(number, place) JOIN pg_attribute a
     ON a.attrelid = k.conrelid AND a.attnum = u.number ORDER BY u.place) AS columns,
-  ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u(number, place) JOIN pg_catalog.pg_attribute a
+  ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u(number, place) JOIN pg_attribute a
     ON a.attrelid = k.confrelid AND a.attnum = u.number ORDER BY u.place) AS referenced_columns,
   k.confupdtype::text AS on_update, k.confdeltype::text AS on_delete
-FROM pg_catalog.pg_constraint k
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace cn ON cn.oid = c.relnamespace
+  JOIN pg_class p ON p.oid = k.confrelid JOIN pg_namespace pn ON pn.oid = p.relnamespace
 WHERE k.contype = 'f' AND (k.conrelid = $1::oid OR k.confrelid = $1::oid) ORDER BY k.conname, k.conrelid
-"""
+"""  # noqa: S608  # of constants alone
 _CONSTRAINTS = """
-SELECT conname::text AS name, pg_catalog.pg_get_constraintdef(oid) AS definition, confrelid::int8 AS parent
-FROM pg_catalog.pg_constraint WHERE conrelid = $1::oid AND contype IN ('c', 'u', 'p', 'f', 'x')
+SELECT conname::text AS name, pg_get_constraintdef(oid) AS definition, confrelid::int8 AS parent
+FROM pg_constraint WHERE conrelid = $1::oid AND contype IN ('c', 'u', 'p', 'f', 'x')
 ORDER BY contype, conname
 """
 _TRIGGERS = """
-SELECT tgname::text AS name, pg_catalog.pg_get_triggerdef(oid) AS ddl
-FROM pg_catalog.pg_trigger WHERE tgrelid = $1::oid AND NOT tgisinternal ORDER BY tgname
+SELECT tgname::text AS name, pg_get_triggerdef(oid) AS ddl
+FROM pg_trigger WHERE tgrelid = $1::oid AND NOT tgisinternal ORDER BY tgname
 """
 _POLICIES = """
 SELECT polname::text AS name, CASE polcmd WHEN 'r' THEN 'select' WHEN 'a' THEN 'insert' WHEN 'w' THEN 'update'
     WHEN 'd' THEN 'delete' ELSE 'all' END AS command,
-  ARRAY(SELECT CASE WHEN r = 0 THEN 'public' ELSE pg_catalog.pg_get_userbyid(r)::text END FROM unnest(polroles) r)
+  ARRAY(SELECT CASE WHEN r = 0 THEN 'public' ELSE pg_get_userbyid(r)::text END FROM unnest(polroles) r)
     AS roles,
-  pg_catalog.pg_get_expr(polqual, polrelid) AS using
-FROM pg_catalog.pg_policy WHERE polrelid = $1::oid ORDER BY polname
+  pg_get_expr(polqual, polrelid) AS using
+FROM pg_policy WHERE polrelid = $1::oid ORDER BY polname
 """
-_PARTITIONS = """
-SELECT c.oid::int8 AS oid, c.oid::regclass::text AS name, pg_catalog.pg_get_expr(c.relpartbound, c.oid) AS bound
-FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+_PARTITIONS = f"""
+SELECT c.oid::int8 AS oid, {_NAME.format(n="n", c="c")} AS name, pg_get_expr(c.relpartbound, c.oid) AS bound
+FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE i.inhparent = $1::oid ORDER BY c.relname
-"""
-_SELF = """
-SELECT c.relrowsecurity AS row_security, CASE WHEN c.relkind = 'p' THEN pg_catalog.pg_get_partkeydef(c.oid) END
+"""  # noqa: S608  # of constants alone
+_SELF = f"""
+SELECT c.relrowsecurity AS row_security, CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END
     AS partition_key,
-  (SELECT i.inhparent::int8 FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid LIMIT 1) AS parent,
-  (SELECT i.inhparent::regclass::text FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid LIMIT 1) AS partition_of,
-  CASE WHEN c.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(c.oid, true) END AS definition
-FROM pg_catalog.pg_class c WHERE c.oid = $1::oid
-"""
+  p.oid::int8 AS parent, CASE WHEN p.oid IS NOT NULL THEN {_NAME.format(n="n", c="p")} END AS partition_of,
+  CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid, true) END AS definition
+FROM pg_class c LEFT JOIN pg_class p ON p.oid = (SELECT i.inhparent FROM pg_inherits i WHERE i.inhrelid = c.oid LIMIT 1)
+  LEFT JOIN pg_namespace n ON n.oid = p.relnamespace
+WHERE c.oid = $1::oid
+"""  # noqa: S608  # of constants alone
 _ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 
 
-async def describe(connection: Connection, table: TableSummary, denied: set[int], masked: set[str]) -> TableDescription:
-    """Describe one table or view; what is denied is left out of it."""
+async def describe(
+    connection: Connection, table: TableSummary, denied: set[int], masked: set[str], path: list[str]
+) -> TableDescription:
+    """Describe one table or view; what is denied is left out of it, and names in the search path need no schema."""
     fetch, oid = connection.fetch, table.oid
-    (itself,) = await fetch(_SELF, oid)
-    columns = [ColumnDescription(**dict(row), masked=row["name"] in masked) for row in await fetch(_COLUMNS, oid)]
+    (itself,) = await fetch(_SELF, oid, path)
+    columns = [ColumnDescription(**dict(row), masked=row["name"] in masked) for row in await fetch(_COLUMNS, oid, path)]
     indexes = [Index(**dict(row)) for row in await fetch(_INDEXES, oid)]
-    keys = [row for row in await fetch(_FOREIGN_KEYS, oid) if not denied.intersection((row["child"], row["parent"]))]
+    keys = await fetch(_FOREIGN_KEYS, oid, path)
+    keys = [row for row in keys if not denied.intersection((row["child"], row["parent"]))]
+    partitions = await fetch(_PARTITIONS, oid, path)
     constraints = [row for row in await fetch(_CONSTRAINTS, oid) if row["parent"] not in denied]
     described = TableDescription(
         name=table.name,
@@ -203,9 +213,7 @@ async def describe(connection: Connection, table: TableSummary, denied: set[int]
         policies=[RowPolicy(**dict(row)) for row in await fetch(_POLICIES, oid)] if not denied else [],
         partition_key=itself["partition_key"],
         partition_of=None if itself["parent"] in denied else itself["partition_of"],
-        partitions=[
-            Partition(row["name"], row["bound"]) for row in await fetch(_PARTITIONS, oid) if row["oid"] not in denied
-        ],
+        partitions=[Partition(row["name"], row["bound"]) for row in partitions if row["oid"] not in denied],
         ddl=None,
         row_count=table.row_count,
         note="Masked columns may not be read." if masked else None,

@@ -3,6 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, cast
 
+OWN_PATH = "SET LOCAL search_path = pg_catalog"
+"""Said before every query of ours: in a schema of the role's path anybody may have put another `lower` or `=`."""
+LONGEST_TEXT = 1000  # characters of an error, which may quote a value of any length
+ROLES_PATH = "SET LOCAL search_path TO DEFAULT"
+
 
 class Row(Protocol):
     """A row, by the names and the places of its columns."""
@@ -75,11 +80,14 @@ async def connect(dsn: str | None, seconds: float) -> Connection:
     """Open a connection; without a DSN the PG* variables say where."""
     import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it has none; imported when the first call needs it
 
+    from .session import Session
+
     opened: object = await asyncpg.connect(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # as above
         dsn,
         timeout=seconds,  # pyright: ignore[reportArgumentType]  # a number of seconds, whole or not
         statement_cache_size=0,  # a pooler between, or a reset, would make its names stale
         server_settings={"application_name": "mcp-server-postgres"},
+        connection_class=Session,
     )
     return cast("Connection", opened)
 
@@ -98,5 +106,6 @@ def state_of(error: BaseException) -> str:
 
 
 def text_of(error: BaseException) -> str:
-    """What an error says, without its full stop."""
-    return str(getattr(error, "message", None) or error).strip().rstrip(".")
+    """What an error says, without its full stop; of a long one the beginning."""
+    text = str(getattr(error, "message", None) or error).strip().rstrip(".")
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]} ..."

@@ -30,6 +30,7 @@ HARMLESS = re.compile(
 READS_BY_NAME = re.compile(
     r"(query|table|schema|database|cursor)_to_xml(schema|_and_xmlschema)? | ts_stat | ts_rewrite | currtid2", re.VERBOSE
 )
+_TS_REWRITE_OF_QUERIES = 3684  # the OID of ts_rewrite(tsquery, tsquery, tsquery), which computes; the other runs SQL
 """Functions that take a table's name, or SQL, as text, and run it where no analysis sees it."""
 
 EXTENSION_HARMLESS = re.compile(
@@ -51,15 +52,24 @@ EXTENSION_REACHING = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function that stands in a statement. `body` is 'compiled', 'tree' (parsed SQL) or 'text'."""
+    """A function that stands in a statement. `body` is 'compiled', 'tree' (parsed SQL) or 'text'.
+
+    `volatility` is PostgreSQL's letter: i(mmutable), s(table) or v(olatile).
+    """
 
     oid: int
     schema: str
     name: str
-    volatile: bool
+    volatility: str
     language: str
     trusted: bool
     body: str
+    of_extension: bool = False
+
+    @property
+    def volatile(self) -> bool:
+        """Whether it is declared as one that may have effects."""
+        return self.volatility == "v"
 
     @property
     def is_own(self) -> bool:
@@ -70,8 +80,11 @@ class Function:
         return self.name if self.schema == "pg_catalog" else f"{self.schema}.{self.name}"
 
 
-def refuse_function(function: Function, policy: Policy) -> str | None:
-    """Say why a function may not be called, or None."""
+def refuse_function(function: Function, policy: Policy, ahead: bool = False) -> str | None:
+    """Say why a function may not be called, or None.
+
+    One that is only computed ahead, of an index, is IMMUTABLE: its text is taken at its word.
+    """
     allowed = {fold(name) for name in policy.allow_functions}
     if fold(function.name) in allowed or fold(f"{function.schema}.{function.name}") in allowed:
         return None
@@ -81,7 +94,8 @@ def refuse_function(function: Function, policy: Policy) -> str | None:
         return _refuse_compiled(function)
     if not function.trusted:
         return f"is written in {function.language}, an untrusted language that nothing fences"
-    if policy.restricts and function.body == "text":
+    pure = function.volatility == "i" and (ahead or function.of_extension)
+    if policy.restricts and function.body == "text" and not pure:
         return (
             f"is written in {function.language} as text, of which nobody can say what it reads, while tables or "
             "columns are withheld here"
@@ -90,7 +104,7 @@ def refuse_function(function: Function, policy: Policy) -> str | None:
 
 
 def _refuse_own(function: Function) -> str | None:
-    if READS_BY_NAME.fullmatch(function.name):
+    if READS_BY_NAME.fullmatch(function.name) and function.oid != _TS_REWRITE_OF_QUERIES:
         return "runs a text as SQL or reads a table by name: write the query itself"
     if function.volatile and not HARMLESS.fullmatch(function.name):
         return "has effects outside the statement, or waits, which is not reading"

@@ -5,11 +5,11 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import cast
 
-from .analysis import Touched, has_changed, probe
+from .analysis import Touched, define, has_changed, read_definition
 from .answers import Column
-from .driver import Connection, is_known, state_of, text_of
+from .driver import OWN_PATH, ROLES_PATH, Attribute, Connection, is_known, state_of, text_of
 from .guard import check_functions, check_names, check_relations
-from .kinds import load_kinds
+from .kinds import Known, all_known, load_kinds
 from .lexing import read_tokens, strip_end, write_parameters
 from .policy import Policy
 from .reader import CURSOR, Statement
@@ -19,7 +19,7 @@ from .values import encode
 
 KEPT = 256
 KEPT_SECONDS = 10.0  # for what no mark tells: a new table under a name that was another's
-LONGEST_SQL = 1_000_000
+LONGEST_SQL = 100_000  # its tree is a hundred times longer, and is read between two turns of the loop
 DECLARE = f"DECLARE {CURSOR} NO SCROLL CURSOR FOR "
 
 _SETTINGS = """SET LOCAL lock_timeout = {timeout}; SET LOCAL statement_timeout = {timeout};
@@ -28,11 +28,14 @@ SET LOCAL row_security = on; SET LOCAL datestyle = 'ISO, YMD'; SET LOCAL interva
 SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1; SET LOCAL xmloption = content"""
 
 
-def begin(policy: Policy, read_only: bool = True) -> str:
-    """Begin a transaction with the fences of a call; the one that can write is for definitions that are rolled back."""
+def begin(policy: Policy, read_only: bool = True, own: bool = False) -> str:
+    """Begin a transaction with the fences of a call; the one that can write is for definitions that are rolled back.
+
+    With `own` it is for our queries alone, otherwise a caller's names are looked for in the role's search path.
+    """
     milliseconds = max(1, int(policy.query_timeout * 1000))
     settings = _SETTINGS.format(timeout=milliseconds, idle=milliseconds + 5000)
-    return f"BEGIN TRANSACTION READ {'ONLY' if read_only else 'WRITE'}; {settings}"
+    return f"BEGIN TRANSACTION READ {'ONLY' if read_only else 'WRITE'}; {settings}{f'; {OWN_PATH}' if own else ''}"
 
 
 class Examiner:
@@ -46,22 +49,25 @@ class Examiner:
         """Give the statement, or refuse it. The connection is in a READ ONLY transaction, and is so afterwards."""
         statement = await self._recall(connection, sql)
         if statement is None:
-            await connection.execute(f"ROLLBACK; {begin(self._policy, read_only=not standing.can_probe)}")
             statement = await self._take_apart(connection, standing, sql)
             await connection.execute(f"ROLLBACK; {begin(self._policy)}")
             self._keep(sql, statement)
-        if self._policy.restricts:
-            if statement.touched is None:
-                raise Refusal(standing.why_not_probe())
-            await check_relations(connection, statement.touched, self._policy)
+        if self._policy.restricts and statement.touched is None:
+            raise Refusal(standing.why_not_probe())
         return statement
 
     async def _recall(self, connection: Connection, sql: str) -> Statement | None:
+        """A statement that was examined a moment ago; what it touches is held against the policy again."""
         until, statement = self._kept.get(sql, (0.0, None))
         if statement is None or time.monotonic() > until:
             return None
-        if statement.touched is not None and await has_changed(connection, statement.touched):
-            return None
+        if statement.touched is not None and (statement.touched.through or self._policy.restricts):
+            await connection.execute(OWN_PATH)
+            if await has_changed(connection, statement.touched):
+                await connection.execute(ROLES_PATH)
+                return None
+            await check_relations(connection, statement.touched, self._policy)
+            await connection.execute(ROLES_PATH)
         self._kept.move_to_end(sql)
         return statement
 
@@ -72,24 +78,19 @@ class Examiner:
             self._kept.popitem(last=False)
 
     async def _take_apart(self, connection: Connection, standing: Standing, sql: str) -> Statement:
+        """Have it parsed READ ONLY first: to parse a literal of a composite type can run a check of a domain in it."""
         bare = check_text(sql)
         types = await _accept(connection, bare, self._policy)
-        try:
-            prepared = await connection.prepare(bare)
-        except Exception as error:
-            if state_of(error) or not is_known(error):
-                raise
-            # The driver finds no type behind anyarray, which only a few system views have.
-            raise Refusal("A column has a type that has no values of its own. Cast it: column::text.") from None
-        attributes = prepared.get_attributes()
-        known = await load_kinds(connection, [each.type.oid for each in attributes] + types)
+        attributes = await _prepare(connection, bare)
+        oids = [*(each.type.oid for each in attributes), *types]
+        await connection.execute(f"ROLLBACK; {begin(self._policy, read_only=not standing.can_probe)}")
+        known = await _load_kinds(connection, oids, standing)
         kinds = tuple(known[each.type.oid] for each in attributes)
-        names = [known[oid].name for oid in types]
+        names = [known[oid].cast for oid in types]
         rewritten = write_parameters(bare, names)
         touched: Touched | None = None
         if standing.can_probe:
-            touched = await probe(connection, rewritten, len(types))
-            check_functions(touched, self._policy)
+            touched = await self._probe(connection, rewritten, len(types))
         else:
             check_names(bare, self._policy)
         return Statement(
@@ -101,6 +102,35 @@ class Examiner:
             kinds=kinds,
             touched=touched,
         )
+
+    async def _probe(self, connection: Connection, sql: str, parameters: int) -> Touched:
+        await define(connection, sql, parameters)
+        await connection.execute(OWN_PATH)
+        touched = await read_definition(connection)
+        check_functions(touched, self._policy)
+        if self._policy.restricts:
+            await check_relations(connection, touched, self._policy)
+        return touched
+
+
+async def _prepare(connection: Connection, sql: str) -> Sequence[Attribute]:
+    """The columns of the result."""
+    try:
+        return (await connection.prepare(sql)).get_attributes()
+    except Exception as error:
+        if state_of(error) or not is_known(error):
+            raise
+        # The driver finds no type behind anyarray, which only a few system views have.
+        raise Refusal("A column has a type that has no values of its own. Cast it: column::text.") from None
+
+
+async def _load_kinds(connection: Connection, oids: list[int], standing: Standing) -> Known:
+    if all_known(oids):
+        return await load_kinds(connection, oids, standing.path)
+    await connection.execute(OWN_PATH)
+    known = await load_kinds(connection, oids, standing.path)
+    await connection.execute(ROLES_PATH)
+    return known
 
 
 def check_text(sql: str) -> str:

@@ -14,25 +14,26 @@ _FAMILY = """
 WITH RECURSIVE roots(oid) AS (SELECT unnest($1::oid[])),
 above(root, oid) AS (
   SELECT oid, oid FROM roots
-  UNION SELECT r.oid, c.oid FROM roots r JOIN pg_catalog.pg_class c ON c.reltoastrelid = r.oid
-  UNION SELECT a.root, i.inhparent FROM above a JOIN pg_catalog.pg_inherits i ON i.inhrelid = a.oid),
+  UNION SELECT r.oid, c.oid FROM roots r JOIN pg_class c ON c.reltoastrelid = r.oid
+  UNION SELECT a.root, i.inhparent FROM above a JOIN pg_inherits i ON i.inhrelid = a.oid),
 below(root, oid) AS (
   SELECT oid, oid FROM roots
-  UNION SELECT b.root, i.inhrelid FROM below b JOIN pg_catalog.pg_inherits i ON i.inhparent = b.oid)
-SELECT f.root::int8 AS root, n.nspname::text AS schema, c.relname::text AS name, f.root = f.oid AS itself
-FROM (SELECT * FROM above UNION SELECT * FROM below) f JOIN pg_catalog.pg_class c ON c.oid = f.oid
-  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  UNION SELECT b.root, i.inhrelid FROM below b JOIN pg_inherits i ON i.inhparent = b.oid)
+SELECT f.root::int8 AS root, n.nspname::text AS schema, c.relname::text AS name, f.root = f.oid AS itself,
+  EXISTS (SELECT FROM pg_class t WHERE t.oid = f.root AND t.relkind = 't') AS toast
+FROM (SELECT * FROM above UNION SELECT * FROM below) f JOIN pg_class c ON c.oid = f.oid
+  JOIN pg_namespace n ON n.oid = c.relnamespace
 """
 """The relations that are touched, with those whose rows they show and those that show theirs: partitions, heirs."""
 
 _COLUMNS = """
 SELECT a.attrelid::int8 AS root, a.attnum::int AS number, a.attname::text AS name,
-  ARRAY(SELECT b.attname::text FROM pg_catalog.pg_attrdef d
-    JOIN pg_catalog.pg_depend x ON x.classid = 'pg_catalog.pg_attrdef'::regclass AND x.objid = d.oid
-      AND x.refclassid = 'pg_catalog.pg_class'::regclass AND x.refobjid = a.attrelid AND x.refobjsubid <> a.attnum
-    JOIN pg_catalog.pg_attribute b ON b.attrelid = a.attrelid AND b.attnum = x.refobjsubid
+  ARRAY(SELECT b.attname::text FROM pg_attrdef d
+    JOIN pg_depend x ON x.classid = 'pg_attrdef'::regclass AND x.objid = d.oid
+      AND x.refclassid = 'pg_class'::regclass AND x.refobjid = a.attrelid AND x.refobjsubid <> a.attnum
+    JOIN pg_attribute b ON b.attrelid = a.attrelid AND b.attnum = x.refobjsubid
     WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated <> '') AS made_of
-FROM pg_catalog.pg_attribute a WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
+FROM pg_attribute a WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum
 """
 """Columns, with those that a generated one is made of."""
@@ -41,11 +42,12 @@ ORDER BY a.attrelid, a.attnum
 def check_functions(touched: Touched, policy: Policy) -> None:
     """Refuse a statement with a function that has effects, wherever it stands in it."""
     for function in touched.functions.values():
-        why = refuse_function(function, policy)
+        why = refuse_function(function, policy, function.oid in touched.ahead)
         if why is not None:
             raise Refusal(
-                f"Refused: the statement calls {function}, directly or through a view, a function, an operator, a cast "
-                f"or an aggregate, and that {why}. The operator can allow it with --allow-function {function}."
+                f"Refused: the statement calls {function}, directly or through a view, a function, an operator, a "
+                f"type, a default, an index or an aggregate, and that {why}. The operator can allow it with "
+                f"--allow-function {function}."
             )
 
 
@@ -72,7 +74,10 @@ async def check_relations(connection: Connection, touched: Touched, policy: Poli
             raise Refusal(f"Refused: {name} holds values of the tables, some of which are withheld here.")
         if row["itself"]:
             names[root] = name if schema == "public" else f"{schema}.{name}"
-        masked.setdefault(root, set()).update(policy.masks(schema, name))
+        hidden = policy.masks(schema, name)
+        if hidden and row["toast"]:
+            raise Refusal(f"Refused: the statement reads long values of {name}, where columns are masked here.")
+        masked.setdefault(root, set()).update(hidden)
     masked = {root: columns for root, columns in masked.items() if columns}
     if masked:
         await _check_columns(connection, touched, masked, names)

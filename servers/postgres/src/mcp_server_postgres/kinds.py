@@ -11,6 +11,7 @@ class Kind:
     """A type. `form` is bool, int, float, numeric, text, json, bytea, array, composite or void.
 
     `is_direct` says that the driver reads it as it is; everything else comes as the text that PostgreSQL writes.
+    `written` is the name with its schema, where the name alone does not do.
     """
 
     name: str
@@ -20,6 +21,12 @@ class Kind:
     element: "Kind | None" = None
     fields: list[tuple[str, "Kind"]] = field(default_factory=list[tuple[str, "Kind"]])
     delimiter: str = ","
+    written: str = ""
+
+    @property
+    def cast(self) -> str:
+        """The name by which SQL means this type whatever the search path."""
+        return self.written or self.name
 
 
 Known = dict[int, Kind]
@@ -73,33 +80,41 @@ _ARRAYS = {
 }
 
 _READ_TYPES = """
-SELECT t.oid::int8 AS oid, pg_catalog.format_type(t.oid, NULL) AS name, t.typtype::text AS type, t.typlen AS size,
+SELECT t.oid::int8 AS oid, format_type(t.oid, NULL) AS written, quote_ident(n.nspname) || '.' AS prefix,
+  n.nspname = ANY ($2::text[]) AS found, t.typtype::text AS type, t.typlen AS size,
   CASE WHEN t.typcategory = 'A' AND t.typlen = -1 AND t.typarray = 0 THEN t.typelem::int8 ELSE 0 END AS element,
   t.typbasetype::int8 AS underlying, t.typdelim::text AS delimiter,
-  ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a WHERE a.attrelid = t.typrelid AND t.typrelid <> 0
+  ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = t.typrelid AND t.typrelid <> 0
     AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) AS names,
-  ARRAY(SELECT a.atttypid::int8 FROM pg_catalog.pg_attribute a WHERE a.attrelid = t.typrelid AND t.typrelid <> 0
+  ARRAY(SELECT a.atttypid::int8 FROM pg_attribute a WHERE a.attrelid = t.typrelid AND t.typrelid <> 0
     AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) AS parts
-FROM pg_catalog.pg_type t WHERE t.oid = ANY ($1::oid[])
+FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid = ANY ($1::oid[])
 """
 
 
-async def load_kinds(connection: Connection, oids: Iterable[int]) -> Known:
-    """Give the kinds of types, and of those they are made of."""
+def all_known(oids: Iterable[int]) -> bool:
+    """Whether no catalog need be asked for the kinds of these types."""
+    return all(oid in _SCALARS or oid in _ARRAYS for oid in oids)
+
+
+async def load_kinds(connection: Connection, oids: Iterable[int], path: list[str]) -> Known:
+    """Give the kinds of types, and of those they are made of; what lies in the search path is named without schema."""
     known = dict(_SCALARS)
     known |= {
         oid: Kind(f"{known[element].name}[]", "array", element=known[element]) for oid, element in _ARRAYS.items()
     }
     waiting = set(oids) - known.keys()
     links: list[tuple[Kind, int, list[int]]] = []
-    underlying: list[tuple[int, str, int]] = []
+    underlying: list[tuple[int, int]] = []
     while waiting:
-        rows = await connection.fetch(_READ_TYPES, list(waiting))
+        rows = await connection.fetch(_READ_TYPES, list(waiting), path)
         missing = waiting - {row["oid"] for row in rows}
         known |= {oid: Kind("unknown") for oid in missing}
         waiting = set[int]()
         for row in rows:
-            kind = known[row["oid"]] = Kind(row["name"], is_long=row["size"] < 0, delimiter=row["delimiter"])
+            name = row["written"].removeprefix(row["prefix"]) if row["found"] else row["written"]
+            kind = Kind(name, is_long=row["size"] < 0, delimiter=row["delimiter"], written=row["written"])
+            known[row["oid"]] = kind
             if row["element"]:
                 kind.form = "array"
                 links.append((kind, row["element"], []))
@@ -110,17 +125,17 @@ async def load_kinds(connection: Connection, oids: Iterable[int]) -> Known:
                 links.append((kind, 0, row["parts"]))
                 waiting.update(row["parts"])
             elif row["underlying"]:
-                underlying.append((row["oid"], row["name"], row["underlying"]))
+                underlying.append((row["oid"], row["underlying"]))
                 waiting.add(row["underlying"])
         waiting -= known.keys()
     _link(known, links, underlying)
     return known
 
 
-def _link(known: Known, links: list[tuple[Kind, int, list[int]]], underlying: list[tuple[int, str, int]]) -> None:
+def _link(known: Known, links: list[tuple[Kind, int, list[int]]], underlying: list[tuple[int, int]]) -> None:
     """Join the kinds once all are there; a domain reads as what it is made of, which may be a domain itself."""
     for _ in underlying:
-        for oid, _, base in underlying:
+        for oid, base in underlying:
             kind, source = known[oid], known[base]
             kind.form, kind.element, kind.fields = source.form, source.element, source.fields
             kind.is_long, kind.delimiter = source.is_long, source.delimiter
@@ -131,5 +146,5 @@ def _link(known: Known, links: list[tuple[Kind, int, list[int]]], underlying: li
             kind.element, kind.delimiter = known[element], known[element].delimiter
         kind.fields = [(name, known[part]) for (name, _), part in zip(kind.fields, parts, strict=False)]
     for _ in underlying:
-        for oid, _, base in underlying:
+        for oid, base in underlying:
             known[oid].element, known[oid].fields = known[base].element, known[base].fields

@@ -124,10 +124,11 @@ def take_explain(sql: str) -> tuple[str, str] | None:
 
     ANALYZE is refused: it would run the statement under a word that says it does not.
     """
-    tokens = [token for token in read_tokens(sql) if token.kind not in ("space", "comment")]
-    if not tokens or tokens[0].text.lower() != "explain":
+    said = (token for token in read_tokens(sql) if token.kind not in ("space", "comment"))
+    first = next(said, None)
+    if first is None or first.text.lower() != "explain":
         return None
-    rest = tokens[1:]
+    rest = list(said)
     if rest and rest[0].text == "(" and (len(rest) < 2 or rest[1].text.lower() not in _STATEMENTS):
         options, behind = _read_options(rest)
         return options, sql[behind:]

@@ -117,7 +117,7 @@ class Pool:
         try:
             self._standing = await ask_standing(connection)
             self._standing.check(self.policy)
-            await connection.execute(begin)
+            await connection.execute(f"ROLLBACK; {begin}")
         except BaseException:
             connection.terminate()
             raise

@@ -13,9 +13,8 @@ from .values import Cell, decode
 
 CURSOR = '"mcp cursor"'
 SHOWN = 1000  # characters of a value that is too long
-IN_FLIGHT = 64 * 1024 * 1024  # bytes that one step may bring at the very most
+IN_FLIGHT = 16 * 1024 * 1024  # bytes that one step may bring at the very most
 LONGEST_STEP = 2000
-MOST_MEASURED = 800  # columns; PostgreSQL gives 1,664 at most, and a measured one is two
 LONGEST_VALUE = 1024 * 1024
 
 
@@ -42,10 +41,9 @@ class Reading:
     def __init__(self, statement: Statement, policy: Policy) -> None:
         self._statement = statement
         self._policy = policy
-        room = policy.max_bytes or MEMORY_CEILING
-        self._longest = min(room, LONGEST_VALUE)
-        self._measured = len(statement.kinds) <= MOST_MEASURED
-        self._room = room
+        self._room = policy.max_bytes or MEMORY_CEILING
+        self._long = sum(kind.is_long for kind in statement.kinds)
+        self._longest = min(self._room, LONGEST_VALUE, IN_FLIGHT // max(1, self._long))
 
     async def run(self, connection: Connection, values: Sequence[str | None], limit: int) -> tuple[Sheet, str | None]:
         """Read at most `limit` rows; the second value says what was left out."""
@@ -77,50 +75,45 @@ class Reading:
         names = ", ".join(f"c{place}" for place in range(len(kinds)))
         source = f"(SELECT * FROM ({self._statement.sql}\n) s OFFSET 0) q({names})"  # noqa: S608  # taken whole
         outer = [self._measure(kind, place) for place, kind in enumerate(kinds)]
-        if self._measured:
-            outer += [self._size(place) for place, kind in enumerate(kinds) if kind.is_long]
+        if self._long:
+            sizes = ", ".join(self._size(place) for place, kind in enumerate(kinds) if kind.is_long)
+            outer.append(f"pg_catalog.concat_ws(',', VARIADIC ARRAY[{sizes}])")
         return f"SELECT {', '.join(outer)} FROM (SELECT {inner} FROM {source} OFFSET 0) z"  # noqa: S608  # built above
 
     def _measure(self, kind: Kind, place: int) -> str:
-        if not (kind.is_long and self._measured):
+        if not kind.is_long:
             return f"t{place}"
         cut = f"pg_catalog.substring(t{place}, 1, {SHOWN})"
         return f"CASE WHEN {self._is_too_long(place)} THEN {cut} ELSE t{place} END"
 
     def _size(self, place: int) -> str:
-        return f"CASE WHEN {self._is_too_long(place)} THEN pg_catalog.octet_length(t{place}) END"
+        size = f"pg_catalog.concat('{place}:', pg_catalog.octet_length(t{place}))"
+        return f"CASE WHEN {self._is_too_long(place)} THEN {size} END"
 
     def _is_too_long(self, place: int) -> str:
         return f"pg_catalog.octet_length(t{place}) OPERATOR(pg_catalog.>) {self._longest}"
 
     def _step(self) -> int:
         """How many rows one step brings: so few that even the longest values fit into memory."""
-        long = sum(kind.is_long for kind in self._statement.kinds)
-        if not self._measured:
-            return 1
-        return LONGEST_STEP if not long else max(1, min(LONGEST_STEP, IN_FLIGHT // (long * self._longest)))
+        return LONGEST_STEP if not self._long else max(1, min(LONGEST_STEP, IN_FLIGHT // (self._long * self._longest)))
 
     def _read_row(self, record: Record, sheet: Sheet) -> Row:
         kinds = self._statement.kinds
-        row: Row = []
-        size = len(kinds)
-        for place, kind in enumerate(kinds):
-            value = record[place]
-            if kind.is_long and self._measured and len(record) > len(kinds):
-                length, size = record[size], size + 1
-                if length is not None:
-                    sheet.has_cut_values = True
-                    row.append(_say_cut(value, length))
-                    continue
-            row.append(decode(value, kind))
-        return row
+        if not (self._long and record[len(kinds)]):
+            return [decode(record[place], kind) for place, kind in enumerate(kinds)]
+        sheet.has_cut_values = True
+        sizes = dict(each.split(":") for each in record[len(kinds)].split(","))
+        return [
+            _say_cut(record[place], sizes[str(place)]) if str(place) in sizes else decode(record[place], kind)
+            for place, kind in enumerate(kinds)
+        ]
 
 
-def _say_cut(value: object, length: object) -> Cell:
+def _say_cut(value: object, length: str) -> Cell:
     if isinstance(value, bytes):
         shown = decode(value, Kind("bytea", "bytea"))
-        return {"$cut": shown, "bytes": int(str(length))}
-    return {"$cut": str(value), "bytes": int(str(length))}
+        return {"$cut": shown, "bytes": int(length)}
+    return {"$cut": str(value), "bytes": int(length)}
 
 
 def _express(kind: Kind, place: int) -> str:

@@ -1,28 +1,30 @@
 """What the role that the server connects as may do: whether it is fit to hand a model's SQL to."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 
-from .driver import Connection
+from .driver import OWN_PATH, Connection
 from .policy import Policy, quote
 from .refusals import Refusal
 
 DANGEROUS = ("pg_execute_server_program", "pg_read_server_files", "pg_write_server_files")
 OLDEST = 140000
 
+_ASK_PATH = "SELECT pg_catalog.array_to_json(pg_catalog.current_schemas(false))"
 _ASK = """
-SELECT current_user AS role, current_database() AS database, pg_catalog.current_setting('server_version') AS release,
-  pg_catalog.current_setting('server_version_num')::int AS version, pg_catalog.pg_is_in_recovery() AS recovering,
-  pg_catalog.has_database_privilege(current_database(), 'TEMP') AS temporary,
-  ARRAY(SELECT rolname::text FROM pg_catalog.pg_roles WHERE (rolsuper OR rolname = ANY ($1::text[]))
-    AND (pg_catalog.pg_has_role(current_user, oid, 'MEMBER') OR pg_catalog.pg_has_role(session_user, oid, 'MEMBER'))
+SELECT current_user AS role, current_database() AS database, current_setting('server_version') AS release,
+  current_setting('server_version_num')::int AS version, pg_is_in_recovery() AS recovering,
+  has_database_privilege(current_database(), 'TEMP') AS temporary,
+  ARRAY(SELECT rolname::text FROM pg_roles WHERE (rolsuper OR rolname = ANY ($1::text[]))
+    AND (pg_has_role(current_user, oid, 'MEMBER') OR pg_has_role(session_user, oid, 'MEMBER'))
     ORDER BY rolname) AS powers,
-  EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname IN (current_user, session_user) AND rolsuper) AS superuser
+  EXISTS (SELECT FROM pg_roles WHERE rolname IN (current_user, session_user) AND rolsuper) AS superuser
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a connection found out about itself."""
+    """What a connection found out about itself. `path` are the schemas that a name without one is looked for in."""
 
     role: str
     database: str
@@ -32,6 +34,7 @@ class Standing:
     temporary: bool
     powers: list[str]
     superuser: bool
+    path: list[str] = field(default_factory=list[str])
 
     @property
     def can_probe(self) -> bool:
@@ -88,6 +91,9 @@ class Standing:
 
 
 async def ask_standing(connection: Connection) -> Standing:
-    """Ask a fresh connection what it may do."""
-    (row,) = await connection.fetch(_ASK, list(DANGEROUS))
-    return Standing(**dict(row))
+    """Ask a fresh connection what it may do; it is in a transaction afterwards."""
+    await connection.execute("BEGIN TRANSACTION READ ONLY")
+    (path,) = await connection.fetch(_ASK_PATH)
+    await connection.execute(OWN_PATH)
+    (found,) = await connection.fetch(_ASK, list(DANGEROUS))
+    return Standing(**dict(found), path=json.loads(path[0]))

@@ -28,7 +28,7 @@ import binascii
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias, cast
 
 from .kinds import Kind
@@ -38,6 +38,7 @@ Cell: TypeAlias = "int | float | str | bool | list[Cell] | dict[str, Cell] | Non
 
 SAFE_INTEGER = 2**53 - 1
 SAFE_DIGITS = 15
+DEEPEST_JSON = 100  # readers stop at a few hundred levels, each at another
 _FORMS = '{"$blob": base64}, {"$integer": digits}, {"$numeric": digits}, {"$real": "Infinity"}, {"$json": text}'
 _NUMERIC = re.compile(r"-?(\d+)(?:\.(\d+))?")
 
@@ -115,11 +116,27 @@ def _safe_real(text: str) -> float:
 def _decode_json(text: str) -> Cell:
     try:
         value = json.loads(text, parse_int=_safe_integer, parse_float=_safe_real)
+        if text.count("[") + text.count("{") > DEEPEST_JSON and _is_deep(value):
+            return {"$json": text}
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate is no text
     except (ValueError, RecursionError):
         return {"$json": text}
     return cast("Cell", value)
+
+
+def _is_deep(value: Cell) -> bool:
+    """Whether lists and objects stand in each other more than so deep; level by level, not by recursion."""
+    level = [value]
+    for _ in range(DEEPEST_JSON):
+        level = [item for each in level if isinstance(each, list | dict) for item in _items(each)]
+        if not level:
+            return False
+    return True
+
+
+def _items(value: list[Cell] | dict[str, Cell]) -> Iterable[Cell]:
+    return value.values() if isinstance(value, dict) else value
 
 
 class _ArrayReader:
