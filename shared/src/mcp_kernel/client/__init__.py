@@ -3,6 +3,7 @@
 from mcp_kernel.client.answers import Elicitation, Page
 from mcp_kernel.client.cache import ResponseCache
 from mcp_kernel.client.catalog import Prompt, Resource, ResourceTemplate, Tool
+from mcp_kernel.client.channel import Channel, Dial
 from mcp_kernel.client.client import Client
 from mcp_kernel.client.conversation import ServerDescription
 from mcp_kernel.client.failures import (
@@ -28,6 +29,7 @@ from mcp_kernel.client.target import Reach
 
 __all__ = [
     "CannotStart",
+    "Channel",
     "CircuitOpen",
     "Client",
     "ClientError",
@@ -35,6 +37,7 @@ __all__ = [
     "Completion",
     "ConnectionLost",
     "Contents",
+    "Dial",
     "Elicitation",
     "HttpRefused",
     "InputRequired",

@@ -38,6 +38,7 @@ from mcp_kernel.protocol import mirroring
 from mcp_kernel.protocol.jsonrpc import JsonObject
 
 if TYPE_CHECKING:
+    from mcp_kernel.client.channel import Dial
     from mcp_kernel.client.memory import Host
     from mcp_kernel.client.placeholders import Ask
     from mcp_kernel.client.validation import OutputCheck
@@ -58,7 +59,7 @@ class Client:
     harm twice are made again. Whatever fails between the two is a `ClientError`.
 
     Args:
-        target: A URL, a command as a list of words, or a server in this process.
+        target: A URL, a command as a list of words, a server in this process, or a function that opens a channel.
         elicit: Shows a form to the user; its presence declares the capability, as do the next three.
         open_page: Has the user open a page.
         sample: Asks the host's model.
@@ -80,7 +81,7 @@ class Client:
 
     def __init__(  # the options of a public constructor, all by name
         self,
-        target: str | Sequence[str] | Host,
+        target: str | Sequence[str] | Host | Dial,
         *,
         elicit: Elicit | None = None,
         open_page: OpenPage | None = None,

@@ -22,6 +22,7 @@ from mcp_kernel.client.results import ToolResult
 from mcp_kernel.protocol.jsonrpc import JsonObject
 
 if TYPE_CHECKING:
+    from mcp_kernel.client.channel import Dial
     from mcp_kernel.client.configuration import Configuration
     from mcp_kernel.client.memory import Host
     from mcp_kernel.client.placeholders import Ask
@@ -107,7 +108,7 @@ class ClientGroup:
 
     def __init__(
         self,
-        servers: Mapping[str, str | Sequence[str] | Host | Client],
+        servers: Mapping[str, str | Sequence[str] | Host | Dial | Client],
         *,
         prefix: Prefix = "needed",
         limit: float = 30.0,

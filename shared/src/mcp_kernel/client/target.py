@@ -1,12 +1,13 @@
-"""What a client can be pointed at: a URL, a command, a server in this process, an entry of a host's configuration."""
+"""What a client can be pointed at: a URL, a command, a server in this process, a transport of the host's own."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
+from mcp_kernel.client.channel import ChannelLink, Dial
 from mcp_kernel.client.conversation import Conversation
 from mcp_kernel.client.failures import CannotStart
 from mcp_kernel.client.link import Link
@@ -31,24 +32,27 @@ class Reach:
     codec: bool = False
 
 
-def find_way(target: str | Sequence[str] | Host, reach: Reach) -> tuple[str, Opener]:
+def find_way(target: str | Sequence[str] | Host | Dial, reach: Reach) -> tuple[str, Opener]:
     """Say what a target is called in messages, and how a conversation with it is opened; raises `ValueError`."""
     if isinstance(target, str):
         if not target.startswith(("http://", "https://")):
             raise ValueError(f'{target!r} is no URL; a command is a list of words, as ["uvx", "mcp-server-git"]')
         return _name(target), lambda terms: open_http(_WebWays(target, reach), terms)
     if isinstance(target, Sequence):
-        command = Command(tuple(target), reach.env, reach.cwd)
+        command = Command(tuple(cast("Sequence[str]", target)), reach.env, reach.cwd)
         return " ".join(command.words), lambda terms: open_channel(lambda: StdioLink(command), terms)
-    host = target
+    if not hasattr(target, "admit"):
+        dial = cast("Dial", target)
+        return "the server", lambda terms: open_channel(lambda: ChannelLink(dial), terms)
+    host = cast("Host", target)
     return "the server", lambda terms: open_channel(lambda: MemoryLink(host, codec=reach.codec), terms)
 
 
-def identify(target: str | Sequence[str] | Host) -> str:
+def identify(target: str | Sequence[str] | Host | Dial) -> str:
     """What tells this server from others in a cache."""
     if isinstance(target, str):
         return target
-    return "\0".join(target) if isinstance(target, Sequence) else f"memory:{id(target)}"
+    return "\0".join(cast("Sequence[str]", target)) if isinstance(target, Sequence) else f"memory:{id(target)}"
 
 
 def _name(url: str) -> str:

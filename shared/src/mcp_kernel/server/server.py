@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
@@ -24,6 +24,7 @@ from mcp_kernel.server.tasks import TaskStore
 from mcp_kernel.server.tools import Declaration, Hints, TaskMode, Tool
 
 if TYPE_CHECKING:
+    from mcp_kernel.server.channel import Send
     from mcp_kernel.server.peer import Outlet, Peer
     from mcp_kernel.transports.http import HttpApp, HttpOptions
 
@@ -295,6 +296,16 @@ class Server:
         from mcp_kernel.transports.http import HttpApp
 
         return HttpApp(self, options)
+
+    async def converse(self, messages: AsyncIterable[bytes], send: Send, *, principal: str | None = None) -> None:
+        """Serve one client over a transport of your own, until `messages` end or `send` raises.
+
+        Each of `messages`, and each that `send` is given, is JSON-RPC as bytes, without a line feed. What either raises
+        is raised here, once nothing is left behind. `principal` is whoever the transport authenticated.
+        """
+        from mcp_kernel.server.channel import converse
+
+        await converse(self, messages, send, principal=principal)
 
     def attach(self) -> tuple[asyncio.AbstractEventLoop, Steps]:
         """Return the running event loop, on which a peer is served, and what starts handlers there."""
