@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Json = dict[str, object]
 
 SCHEMA: Final = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json"
-_FORMATS: Final = {"number": "number", "path": "filepath", "switch": "boolean"}
+_FORMATS: Final = {"number": "number", "file": "filepath", "directory": "filepath", "switch": "boolean"}
 
 
 def build_entry(package: Package) -> Json:

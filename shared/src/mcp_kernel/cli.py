@@ -10,14 +10,14 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, NoReturn, cast
+from typing import Final, NoReturn, cast
 
 from mcp_kernel.server.server import Server
 
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _TRANSPORTS: Final = ("stdio", "http", "sse")
 _HOSTS: Final = ("claude-desktop", "claude-code", "vscode", "cursor", "windsurf", "zed")
-_PATHS: Final = re.compile(r"\b(FILE|DIR|PATH)\b")  # in a metavar: the value is one of the user's files
+_KINDS: Final = {"file": re.compile(r"\b(FILE|PATH)\b"), "directory": re.compile(r"\bDIR\b")}  # by the metavar
 _SECRETS: Final = re.compile(r"\b(DSN|KEY|TOKEN|PASSWORD|SECRET)\b")
 _ASIDE: Final = re.compile(r"\s*\((?:default|environment): [^()]*\)")  # said of an option elsewhere than in its text
 
@@ -26,13 +26,14 @@ _ASIDE: Final = re.compile(r"\s*\((?:default|environment): [^()]*\)")  # said of
 class Option:
     """An argument that only this server has, for those who fill it in: a registry's entry, a form.
 
-    `name` is the option with its dashes, or what a positional argument is called; `text` is a sentence. A `switch` is
-    on or off, and `default` is None where leaving the argument out is not the same as any value.
+    `name` is the option with its dashes, or what a positional argument is called; `text` is a sentence. `kind` is
+    text, number, file, directory or switch (which is on or off); `default` is None where leaving the argument out is
+    not the same as any value.
     """
 
     name: str
     text: str
-    kind: Literal["text", "number", "path", "switch"]
+    kind: str
     default: str | None
     choices: tuple[str, ...]
     repeated: bool
@@ -216,7 +217,7 @@ def _describe(action: argparse.Action, needed: set[str | None]) -> Option:
     return Option(
         name=name,
         text=_sentence(action.help or ""),
-        kind="path" if kind == "text" and _PATHS.search(shown) else kind,
+        kind=next((each for each in _KINDS if kind == "text" and _KINDS[each].search(shown)), kind),
         default="false" if switch else f"{default:g}" if isinstance(default, float) else str(default or "") or None,
         choices=tuple(str(choice) for choice in action.choices or ()),
         repeated=action.nargs in ("*", "+") or type(action).__name__ == "_AppendAction",

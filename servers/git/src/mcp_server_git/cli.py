@@ -40,7 +40,7 @@ def command_line() -> CommandLine:
         type=directory,
         nargs="+",
         action="extend",
-        metavar="PATH",
+        metavar="DIR",
         help="a repository that may be used, or a directory of them; without one the client's roots decide",
     )
     add("--read-only", action="store_true", help="leave out every tool that changes a repository")
