@@ -73,8 +73,6 @@ def main() -> None:
     if arguments.print_config:
         line.print_config(arguments)
         return
-    if os.name == "nt":
-        line.error("Windows is not served yet: its paths cannot be confined by what this program knows")
     try:
         policy = _policy(arguments)
     except Refusal as refusal:

@@ -9,9 +9,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from .confinement import READING, Opened, Scope
+from .confinement import Scope
+from .descriptors import READING, make_blocking, read_at
 from .errand import Errand
 from .refusals import Refusal, explain, spell
+from .stepping import Opened
 
 MOST_BYTES = 10 * 1024 * 1024
 HASHED = 1024 * 1024
@@ -45,7 +47,7 @@ class Source:
         chunks: list[bytes] = []
         while most > 0:
             errand.check()
-            chunk = os.pread(self.opened.fd, min(most, _CHUNK), offset)
+            chunk = read_at(self.opened.fd, min(most, _CHUNK), offset)
             if not chunk:
                 break
             chunks.append(chunk)
@@ -78,7 +80,7 @@ def to_source(opened: Opened, path: str) -> Source:
     """Take a descriptor as a file to read; raises `Refusal` where it is none."""
     status = os.fstat(opened.fd)
     check_regular(status, path)
-    os.set_blocking(opened.fd, True)
+    make_blocking(opened.fd)
     source = Source(opened, status)
     if status.st_size <= HASHED:
         try:

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .descriptors import READING, open_in
 from .globs import Names, translate
 
 NAME = ".gitignore"
@@ -63,7 +64,7 @@ def judge(chain: Sequence[Rules], folder: str, name: str, is_folder: bool) -> bo
 def read_rules(folder: int, base: str, name: str = NAME) -> Rules | None:
     """Read the patterns in an open directory; None where there are none."""
     try:
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        fd = open_in((folder, name), READING)
     except OSError:
         return None
     try:

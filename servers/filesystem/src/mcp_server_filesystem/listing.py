@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from json.encoder import encode_basestring
 
-from .confinement import PATH_ONLY, READING, Opened, Scope
+from .confinement import Scope
 from .content import to_source
+from .descriptors import PATH_ONLY, READING, reopen_file, scan
 from .errand import Errand
 from .refusals import Refusal, explain, spell
+from .stepping import Opened
 from .system import read_birth
 from .walking import Bounds, Entry, Walk, check_start, kind_of
 
@@ -238,7 +240,7 @@ def _scan(scope: Scope, path: str, *, sized: bool) -> list[ListedEntry]:
         listed: list[ListedEntry] = []
         may_deny, denies = scope.denial.candidates.match, scope.denial.denies_entry
         try:
-            with os.scandir(opened.fd) as found:
+            with scan(opened.fd) as found:
                 for entry in found:
                     name, kind = entry.name, kind_of(entry)
                     size = _size(entry) if sized and kind != "directory" else None
@@ -264,7 +266,7 @@ def _size_line(entry: ListedEntry) -> str:
 def _find_etag(opened: Opened, path: str) -> str | None:
     """The tag of a file of which only the place is open; None where it may not be read."""
     try:
-        with Opened(os.open(f"/dev/fd/{opened.fd}", READING | os.O_CLOEXEC), opened.real) as readable:
+        with Opened(reopen_file(opened.fd, READING), opened.real) as readable:
             return to_source(readable, path).etag()
     except (OSError, Refusal):
         return None

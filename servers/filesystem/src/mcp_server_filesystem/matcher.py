@@ -8,11 +8,13 @@ looks in on it: it ends a match that takes too long, and the process when nobody
 import contextlib
 import os
 import re
-import resource
 import signal
 import struct
 import sys
 import time
+
+if sys.platform != "win32":
+    import resource
 
 MOST_LATE = 3
 _TICK = 0.1
@@ -105,10 +107,11 @@ def main() -> None:
     """Serve one expression until the input ends."""
     size, most, seconds = struct.unpack("<IId", read_exactly(16))
     clock = Clock(seconds)
-    with contextlib.suppress(OSError, ValueError):  # macOS has no such limit
-        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-    signal.signal(signal.SIGALRM, clock.tick)
-    signal.setitimer(signal.ITIMER_REAL, _TICK, _TICK)
+    if sys.platform != "win32":  # there, who asked ends this process instead
+        with contextlib.suppress(OSError, ValueError):  # macOS has no such limit
+            resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+        signal.signal(signal.SIGALRM, clock.tick)
+        signal.setitimer(signal.ITIMER_REAL, _TICK, _TICK)
     expression = compile_expression(clock, read_exactly(size).decode("utf-8", "surrogatepass"))
     late = 0
     while expression is not None and late < MOST_LATE:

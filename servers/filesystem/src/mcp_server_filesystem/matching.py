@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import struct
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self, cast
 
+from .channel import open_channel
 from .errand import Errand
 from .refusals import Refusal
 
@@ -37,9 +37,12 @@ class Expression:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={},
+            env={name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ},  # Windows needs it
             bufsize=0,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
+        pipes = cast("IO[bytes]", self._process.stdin), cast("IO[bytes]", self._process.stdout)
+        self._channel = open_channel(*pipes)
         try:
             self._send([struct.pack("<IId", len(data), min(most, MOST_OF_FILE), FILE_SECONDS), data])
             said = self._read_line()
@@ -75,27 +78,17 @@ class Expression:
         return answers
 
     def _send(self, frames: Iterable[bytes]) -> None:
-        pipe = cast("IO[bytes]", self._process.stdin)
-        view = memoryview(b"".join(frames))
-        os.set_blocking(pipe.fileno(), False)
-        while view:
-            self._errand.check()
-            if select.select([], [pipe], [], _POLL)[1]:
-                try:
-                    view = view[os.write(pipe.fileno(), view) :]
-                except BrokenPipeError:  # it gave up, and its answers say so
-                    return
+        self._channel.send(b"".join(frames), self._errand.check)
 
     def _read_line(self) -> str | None:
         """The next answer; None where the process has ended, or is stuck."""
-        pipe = cast("IO[bytes]", self._process.stdout)
         waited = 0.0
         while (end := self._received.find(b"\n")) < 0:
             self._errand.check()
-            if select.select([pipe], [], [], _POLL)[0]:
-                chunk = os.read(pipe.fileno(), 1 << 16)
-                if not chunk:
-                    return None
+            chunk = self._channel.receive(_POLL)
+            if chunk == b"":
+                return None
+            if chunk is not None:
                 self._received += chunk
             elif (waited := waited + _POLL) > FILE_SECONDS + _PATIENCE:
                 return None
@@ -105,6 +98,7 @@ class Expression:
 
     def _end(self) -> None:
         self._process.kill()
+        self._channel.close()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()

@@ -5,19 +5,34 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-import shutil
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
 
-from .confinement import LISTING, Opened, Scope, Spot
+from .confinement import Scope, Spot
 from .denial import lies_in_git_folder
+from .descriptors import (
+    LISTING,
+    READING,
+    WRITING,
+    Place,
+    copy_link_in,
+    copy_status,
+    link_in,
+    make_folder_in,
+    open_in,
+    remove_in,
+    rename_exclusively,
+    replace_in,
+    scan,
+    status_in,
+    unlink_in,
+)
 from .errand import Errand
 from .refusals import NotThere, Refusal, explain, spell
-from .system import rename_exclusively
+from .stepping import Opened
 from .walking import Bounds, Walk
 
-_COPIED = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK = 1024 * 1024
 _MOST_LEVELS = 64
 
@@ -46,6 +61,8 @@ def move(scope: Scope, source: str, destination: str, errand: Errand) -> Moved:
         if stat.S_ISDIR(status.st_mode):
             _check_folder(scope, old, new, source, errand)
         try:
+            if old.real == new.real:  # on Windows also by another case, which would be no error there
+                raise FileExistsError(errno.EEXIST, "")
             _rename(old, new, status, errand)
         except FileExistsError:
             raise Refusal(
@@ -70,7 +87,7 @@ def _check_folder(scope: Scope, old: Spot, new: Spot, source: str, errand: Erran
         raise Refusal(f"{spell(source)} is, or holds, one of the allowed directories, and is not moved.")
     if not scope.denial.spans_folders:
         return
-    fd = os.open(old.name, LISTING | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=old.folder.fd)
+    fd = open_in((old.folder.fd, old.name), LISTING)
     before, after = scope.relative(old.real), scope.relative(new.real)
     with Opened(fd, old.real) as start:
         walk = Walk(scope, start, Bounds(gitignore=False), errand)
@@ -98,44 +115,42 @@ def _rename(old: Spot, new: Spot, status: os.stat_result, errand: Errand) -> Non
         _carry(source, target, errand)
 
 
-def _rename_carefully(source: tuple[int, str], target: tuple[int, str], status: os.stat_result) -> None:
+def _rename_carefully(source: Place, target: Place, status: os.stat_result) -> None:
     """Where the system has no rename that replaces nothing: a file gets a second name and then loses its first.
 
     A directory cannot have two. One that appears at the target in this very moment is replaced if it is empty, which
     loses nothing.
     """
     if not stat.S_ISDIR(status.st_mode):
-        os.link(source[1], target[1], src_dir_fd=source[0], dst_dir_fd=target[0], follow_symlinks=False)
-        os.unlink(source[1], dir_fd=source[0])
+        link_in(source, target)
+        unlink_in(source)
         return
     with suppress(FileNotFoundError):
-        os.stat(target[1], dir_fd=target[0], follow_symlinks=False)
+        status_in(target)
         raise FileExistsError(errno.EEXIST, "")
-    os.rename(source[1], target[1], src_dir_fd=source[0], dst_dir_fd=target[0])
+    replace_in(source, target)
 
 
-def _carry(source: tuple[int, str], target: tuple[int, str], errand: Errand) -> None:
+def _carry(source: Place, target: Place, errand: Errand) -> None:
     """Move to another device: a whole copy under another name, put in place, and only then the old one removed."""
     temporary = f".{secrets.token_hex(8)}.tmp"
     copied = (target[0], temporary)
     try:
         _copy(source, copied, errand, 0)
-        status = os.stat(temporary, dir_fd=target[0], follow_symlinks=False)
         if not rename_exclusively(copied, target):
-            _rename_carefully(copied, target, status)
+            _rename_carefully(copied, target, status_in(copied))
     finally:
         with suppress(OSError):
-            _remove(copied)
-    _remove(source)
+            remove_in(copied)
+    remove_in(source)
 
 
-def _copy(source: tuple[int, str], target: tuple[int, str], errand: Errand, level: int) -> None:
+def _copy(source: Place, target: Place, errand: Errand, level: int) -> None:
     errand.check()
     errand.seen += 1
-    (folder, name), (new_folder, new_name) = source, target
-    status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    status = status_in(source)
     if stat.S_ISLNK(status.st_mode):
-        os.symlink(os.readlink(name, dir_fd=folder), new_name, dir_fd=new_folder)
+        copy_link_in(source, target)
     elif stat.S_ISREG(status.st_mode):
         _copy_file(source, target, errand)
     elif stat.S_ISDIR(status.st_mode):
@@ -143,51 +158,25 @@ def _copy(source: tuple[int, str], target: tuple[int, str], errand: Errand, leve
             raise Refusal(f"The directory is more than {_MOST_LEVELS} levels deep. Move its parts one by one.")
         _copy_folder(source, target, errand, level)
     else:
-        raise Refusal(f"{spell(name)} is a FIFO, a socket or a device, which is not moved to another device.")
+        raise Refusal(f"{spell(source[1])} is a FIFO, a socket or a device, which is not moved to another device.")
 
 
-def _copy_file(source: tuple[int, str], target: tuple[int, str], errand: Errand) -> None:
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-    with (
-        Opened(os.open(source[1], flags, dir_fd=source[0]), "") as old,
-        Opened(os.open(target[1], _COPIED, 0o600, dir_fd=target[0]), "") as new,
-    ):
+def _copy_file(source: Place, target: Place, errand: Errand) -> None:
+    with Opened(open_in(source, READING), "") as old, Opened(open_in(target, WRITING, 0o600), "") as new:
         while chunk := os.read(old.fd, _CHUNK):
             errand.check()
             view = memoryview(chunk)
             while view:
                 view = view[os.write(new.fd, view) :]
-        _keep(old.fd, new.fd)
+        copy_status(old.fd, new.fd)
         os.fsync(new.fd)
 
 
-def _copy_folder(source: tuple[int, str], target: tuple[int, str], errand: Errand, level: int) -> None:
-    os.mkdir(target[1], 0o700, dir_fd=target[0])
-    flags = LISTING | os.O_NOFOLLOW | os.O_CLOEXEC
-    with (
-        Opened(os.open(source[1], flags, dir_fd=source[0]), "") as old,
-        Opened(os.open(target[1], flags, dir_fd=target[0]), "") as new,
-    ):
-        for name in os.listdir(old.fd):  # noqa: PTH208  # a descriptor
+def _copy_folder(source: Place, target: Place, errand: Errand, level: int) -> None:
+    make_folder_in(target, 0o700)
+    with Opened(open_in(source, LISTING), "") as old, Opened(open_in(target, LISTING), "") as new:
+        with scan(old.fd) as found:
+            names = [entry.name for entry in found]
+        for name in names:
             _copy((old.fd, name), (new.fd, name), errand, level + 1)
-        _keep(old.fd, new.fd)
-
-
-def _keep(old: int, new: int) -> None:
-    """Give a copy the owner, the mode and the times of what it was made from, as far as this user may."""
-    status = os.fstat(old)
-    mode = stat.S_IMODE(status.st_mode)
-    try:
-        os.fchown(new, status.st_uid, status.st_gid)
-    except PermissionError:
-        mode &= ~(stat.S_ISUID | stat.S_ISGID)  # of another user, these are other rights
-    os.fchmod(new, mode)
-    os.utime(new, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
-def _remove(place: tuple[int, str]) -> None:
-    folder, name = place
-    if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-        shutil.rmtree(name, dir_fd=folder)  # goes by descriptors, and follows no link
-    else:
-        os.unlink(name, dir_fd=folder)
+        copy_status(old.fd, new.fd)

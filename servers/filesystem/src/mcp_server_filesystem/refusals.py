@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 
+from .descriptors import CASE_FOLDS, write_path
+
 _WORDS = {
     errno.EACCES: "the permissions of this machine do not allow it",
     errno.EPERM: "this machine does not permit it",
@@ -55,6 +57,8 @@ def explain(error: OSError, path: str) -> Refusal:
 
 def spell(name: str) -> str:
     r"""Write a name so that JSON and a line can carry it: a byte that is not UTF-8, or of a control, becomes \xNN."""
+    if CASE_FOLDS:
+        name = write_path(name)
     if name.isascii() and name.isprintable():
         return name
     try:

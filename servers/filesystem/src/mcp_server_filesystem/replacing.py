@@ -5,22 +5,20 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 
-from .confinement import READING, Opened, Spot
+from .confinement import Spot
 from .content import check_regular, to_source
+from .descriptors import READING, WRITING, inherit, link_in, open_in, rename_exclusively, replace_in, unlink_in
 from .encodings import SAMPLE
 from .errand import Errand
 from .refusals import Refusal, explain, spell
 from .sandbox import Sandbox
-from .system import rename_exclusively
+from .stepping import Opened
 
 MOST_BYTES = 64 * 1024 * 1024
 ABSENT = "absent"
-_PRIVILEGES = stat.S_ISUID | stat.S_ISGID  # which a write by anybody but root would lift, too
-_TEMPORARY = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Conflict(Refusal):
@@ -38,7 +36,7 @@ class Old:
 def read_old(spot: Spot, path: str, *, sample: bool = False) -> Old | None:
     """Read the file that is there, or its beginning; None for nothing."""
     try:
-        fd = os.open(spot.name, READING | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=spot.folder.fd)
+        fd = open_in((spot.folder.fd, spot.name), READING)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -80,48 +78,21 @@ def replace_content(sandbox: Sandbox, spot: Spot, path: str, data: bytes, expect
         raise explain(error, path) from None
     finally:
         with suppress(OSError):  # it is gone when all went well
-            os.unlink(temporary, dir_fd=spot.folder.fd)
+            unlink_in((spot.folder.fd, temporary))
     return remark
 
 
 def _write(spot: Spot, name: str, data: bytes, old: os.stat_result | None) -> str | None:
-    fd = os.open(name, _TEMPORARY, 0o666 if old is None else 0o600, dir_fd=spot.folder.fd)
+    fd = open_in((spot.folder.fd, name), WRITING, 0o666 if old is None else 0o600)
     try:
         view = memoryview(data)
         while view:
             view = view[os.write(fd, view) :]
-        remark = None if old is None else _keep_owner(fd, old)
-        if old is not None:
-            os.fchmod(fd, stat.S_IMODE(old.st_mode) & ~_PRIVILEGES)
-            _keep_attributes(spot, fd)
+        remark = None if old is None else inherit(fd, (spot.folder.fd, spot.name), old)
         os.fsync(fd)
     finally:
         os.close(fd)
     return remark
-
-
-def _keep_attributes(spot: Spot, fd: int) -> None:
-    """Keep access lists and other attributes, as far as the system has such; rights of a program are not kept."""
-    if sys.platform != "linux":
-        return
-    with suppress(OSError), Opened(os.open(spot.name, READING | os.O_NOFOLLOW, dir_fd=spot.folder.fd), "") as old:
-        for name in os.listxattr(old.fd):
-            if not name.startswith("security."):
-                os.setxattr(fd, name, os.getxattr(old.fd, name))
-
-
-def _keep_owner(fd: int, old: os.stat_result) -> str | None:
-    new = os.fstat(fd)
-    if (new.st_uid, new.st_gid) == (old.st_uid, old.st_gid):
-        return None
-    for user, group in ((old.st_uid, old.st_gid), (-1, old.st_gid)):
-        try:
-            os.fchown(fd, user, group)
-        except PermissionError:
-            continue
-        if user == old.st_uid or new.st_uid == old.st_uid:
-            return None
-    return f"The file belonged to user {old.st_uid} and now belongs to user {new.st_uid}: only root could keep that."
 
 
 def _check(spot: Spot, path: str, expected: str | None) -> None:
@@ -143,8 +114,8 @@ def check_etag(found: str | None, expected: str, path: str) -> None:
 
 
 def _put(spot: Spot, temporary: str, *, exclusive: bool) -> None:
-    folder = spot.folder.fd
+    source, target = (spot.folder.fd, temporary), (spot.folder.fd, spot.name)
     if not exclusive:
-        os.replace(temporary, spot.name, src_dir_fd=folder, dst_dir_fd=folder)
-    elif not rename_exclusively((folder, temporary), (folder, spot.name)):
-        os.link(temporary, spot.name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+        replace_in(source, target)
+    elif not rename_exclusively(source, target):
+        link_in(source, target)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .addresses import read_uri
-from .confinement import FOLDER, Anchor, Scope
+from .confinement import Scope
 from .denial import Denial
+from .descriptors import FOLDER, find_real, open_root, read_path
 from .refusals import Refusal, explain, spell
+from .stepping import Anchor
 
 NO_DIRECTORY = (
     "No directory is served. Name one on the server's command line (mcp-server-filesystem DIR), or let the client "
@@ -26,6 +28,14 @@ class Directory:
 
     path: Path
     writable: bool = True
+
+    @property
+    def inner(self) -> str:
+        """The path as it is written inside; raises `Refusal` for one that cannot be served."""
+        try:
+            return read_path(str(self.path))
+        except ValueError as error:
+            raise Refusal(f"The directory {self.path} is not served: {error}.") from None
 
     def __str__(self) -> str:
         return f"{self.path}{'' if self.writable else ':ro'}"
@@ -64,6 +74,15 @@ class Sandbox:
                 return str(refusal)
         return None
 
+    @property
+    def paths(self) -> list[str]:
+        """The directories as they are written inside, but for those that cannot be served."""
+        found: list[str] = []
+        for directory in self.directories:
+            with suppress(Refusal):
+                found.append(directory.inner)
+        return found
+
     @contextmanager
     def scope(self, roots: Sequence[str] | None = None) -> Generator[Scope]:
         """Open the directories of one call.
@@ -87,7 +106,7 @@ class Sandbox:
             anchor = self._anchors.get(directory.path)
             if anchor is None or os.fstat(anchor.fd).st_nlink == 0:
                 writable = directory.writable and not self.policy.read_only
-                anchor = _open(str(directory.path), writable)
+                anchor = _open(directory.inner, writable)
                 self._opened.append(anchor.fd)  # an old one may be in use: it is closed at the end
                 self._anchors[directory.path] = anchor
         return anchor
@@ -106,7 +125,7 @@ class Sandbox:
             return found
         narrowed: list[Anchor] = []
         for _, path in wanted:
-            for anchor in self._meet(ceiling, os.path.realpath(path), stack):
+            for anchor in self._meet(ceiling, find_real(path), stack):
                 if anchor.real not in [each.real for each in narrowed]:
                     narrowed.append(anchor)
         if not narrowed:
@@ -143,8 +162,8 @@ class Sandbox:
 
 def _open(path: str, writable: bool) -> Anchor:
     try:
-        real = os.path.realpath(path)
-        return Anchor(path, real, os.open(real, FOLDER | os.O_CLOEXEC), writable, real)
+        opened, real = open_root(path)
+        return Anchor(path, real, opened, writable, real)
     except FileNotFoundError:
         raise Refusal(f"The directory {spell(path)} does not exist. Make it, or name another one.") from None
     except NotADirectoryError:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
-from .confinement import PATH_ONLY, READING, Scope
+from .confinement import Scope
 from .content import MOST_BYTES, open_source
+from .descriptors import PATH_ONLY, READING, open_in
 from .encodings import SAMPLE, detect, is_binary
 from .errand import Errand
 from .globs import compile_globs
@@ -169,7 +171,7 @@ def _search_file(scope: Scope, path: str, query: Query, errand: Errand) -> Conte
             raise Refusal(f"{spell(path)} has {source.size} bytes; {MOST_BYTES} are the most that is searched.")
         data = source.read(MOST_BYTES, errand)
     tally = Tally()
-    folder, name = os.path.split(scope.show(path))
+    folder, name = posixpath.split(scope.show(path))
     search = _Search(query, tally, folder)
     search.searched = 1
     if query.regex:
@@ -211,7 +213,7 @@ class _Search:
 
     def _load(self, folder: int, name: str) -> bytes | None:
         try:
-            fd = os.open(name, READING | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            fd = open_in((folder, name), READING)
         except OSError:
             self._tally.unreadable += 1
             return None

@@ -32,7 +32,7 @@ def add_resources(server: Server, calls: Calls) -> None:
 
     @server.members(_TEMPLATE)
     async def members() -> list[dict[str, str]]:  # pyright: ignore[reportUnusedFunction]  # registered
-        return [{"path": str(directory.path)} for directory in calls.sandbox.directories]
+        return [{"path": path} for path in calls.sandbox.paths]
 
     @server.complete(_TEMPLATE, "path")
     async def complete(prefix: str) -> list[str]:  # pyright: ignore[reportUnusedFunction]  # registered

@@ -80,7 +80,7 @@ def rename_exclusively(source: tuple[int, str], target: tuple[int, str]) -> bool
 def read_birth(opened: int) -> float | None:
     """When an open file was made; None where the system or the file system does not know."""
     status = os.fstat(opened)
-    born: float | None = getattr(status, "st_birthtime", None)
+    born: float | None = status.st_ctime if sys.platform == "win32" else getattr(status, "st_birthtime", None)
     statx = getattr(_library(), "statx", None) if sys.platform.startswith("linux") else None
     if born is not None or statx is None:
         return born

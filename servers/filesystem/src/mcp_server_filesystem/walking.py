@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .confinement import LISTING, Opened, Scope
+from .confinement import Scope
 from .denial import is_git_folder
+from .descriptors import LISTING, open_in, reopen, scan
 from .errand import Errand
 from .globs import compile_globs
 from .ignoring import Rules, judge, read_rules
 from .refusals import Refusal, spell
+from .stepping import Opened, split
 from .system import open_beneath
 
 MOST_LEVELS = 64
@@ -125,18 +127,18 @@ class Walk:
             except OSError as error:
                 if error.errno not in _UNDECIDED:
                     raise
-        opened = os.dup(self._start.fd)
-        for name in path.rstrip("/").split("/"):
+        opened = reopen(self._start.fd, LISTING)
+        for name in split(path):
             outer = opened
             try:
-                opened = os.open(name, LISTING | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=outer)
+                opened = open_in((outer, name), LISTING)
             finally:
                 os.close(outer)
         return opened
 
     def _look(self, path: str, level: int, fd: int, chain: tuple[Rules, ...]) -> tuple[Folder, tuple[Rules, ...]]:
         """Read one directory: what is left out is counted, what is denied is marked."""
-        with os.scandir(fd) as found:
+        with scan(fd) as found:
             every = sorted([(entry.name, kind_of(entry)) for entry in found])
         self._errand.seen += len(every)
         if self._bounds.gitignore and any(name == ".gitignore" for name, _ in every):

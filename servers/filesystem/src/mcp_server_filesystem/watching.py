@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import posixpath
 import stat
 import time
 from collections.abc import AsyncGenerator, Iterable
@@ -16,7 +17,8 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
 from .addresses import read_uri
-from .confinement import LISTING, PATH_ONLY, Scope
+from .confinement import Scope
+from .descriptors import LISTING, PATH_ONLY, scan, write_path
 from .refusals import Refusal
 from .sandbox import Sandbox
 
@@ -112,14 +114,14 @@ def _see(scope: Scope, path: str) -> tuple[Sight, str | None, int]:
             return _NOTHING, spot.folder.real, os.fstat(spot.folder.fd).st_mtime_ns
     newest = max(status.st_mtime_ns, status.st_ctime_ns)
     if not stat.S_ISDIR(status.st_mode):
-        return (*told, status.st_size, status.st_mtime_ns), os.path.dirname(real), newest  # noqa: PTH120  # bytes that are no path to pathlib
+        return (*told, status.st_size, status.st_mtime_ns), posixpath.dirname(real), newest
     return (*told, _see_entries(scope, path)), real, newest
 
 
 def _see_entries(scope: Scope, path: str) -> int:
     """A number that changes with the names, sizes and times of what a directory holds."""
     seen: list[tuple[str, int, int]] = []
-    with scope.open(path, LISTING) as opened, os.scandir(opened.fd) as found:
+    with scope.open(path, LISTING) as opened, scan(opened.fd) as found:
         for entry in found:
             if len(seen) >= _MOST_NAMES:
                 break
@@ -135,7 +137,7 @@ async def _ticks(folders: set[str]) -> AsyncGenerator[bool]:
     """Tick now and then; True when something happened in one of these directories, or may have."""
     from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]  its stop_event names anyio's type
 
-    there = [folder for folder in folders if os.path.isdir(folder)]  # noqa: ASYNC240, PTH112  # a moment's work
+    there = [folder for folder in map(write_path, folders) if os.path.isdir(folder)]  # noqa: ASYNC240, PTH112  # a moment's work
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     due = loop.time() + _LOOK

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from .confinement import FOLDER, Scope
+from .confinement import Scope
 from .content import HASHED, hash_bytes, open_source
+from .descriptors import FOLDER, make_folder_in
 from .diffing import compare, make_diff
 from .editing import Edit, apply_edits, normalise
 from .encodings import UTF_8, Encoding, detect
@@ -141,7 +142,7 @@ def make_folders(scope: Scope, path: str) -> Made:
                 scope.admit_reading(opened.real, path)
                 break
         except NotThere:
-            head, name = os.path.split(absolute.rstrip("/"))
+            head, name = posixpath.split(absolute.rstrip("/"))
             if name in ("", ".", ".."):
                 raise Refusal(f"{spell(path)} names a directory by dots that is not there.") from None
             missing.append(name)
@@ -155,7 +156,7 @@ def make_folders(scope: Scope, path: str) -> Made:
         with scope.spot(absolute) as spot:
             scope.admit_writing(spot.real, path)
             try:
-                os.mkdir(spot.name, dir_fd=spot.folder.fd)
+                make_folder_in((spot.folder.fd, spot.name))
             except FileExistsError:  # somebody else was quicker: a directory is what was wanted, a file shows next
                 continue
             except OSError as error:

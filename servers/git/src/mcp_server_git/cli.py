@@ -55,6 +55,10 @@ def main() -> None:
     if arguments.print_config:
         line.print_config(arguments)
         return
+    if sys.platform == "win32":
+        line.error(
+            "Windows is not served: a user there may not make the links that keep a repository from being obeyed"
+        )
     paths: list[Path] = list(dict.fromkeys(arguments.repository or ()))
     repositories = Repositories(paths, Policy(arguments.max_output_bytes, arguments.run_hooks, arguments.read_only))
     for problem in _find_problems(repositories):

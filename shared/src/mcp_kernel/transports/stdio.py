@@ -9,6 +9,7 @@ import os
 import select
 import signal
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -199,9 +200,13 @@ async def _serve_and_exit(server: Server, pair: Pair, line_limit: int) -> None:
 
 def _set_alarm() -> None:
     """End the process in time whatever hangs: what is to be closed, or a handler that blocks the event loop."""
-    if hasattr(signal, "setitimer"):  # not on Windows
+    if hasattr(signal, "setitimer"):
         signal.signal(signal.SIGALRM, lambda number, frame: exit_now(0))
         signal.setitimer(signal.ITIMER_REAL, LAST)
+        return
+    alarm = threading.Timer(LAST, exit_now, (0,))  # Windows has no such signal
+    alarm.daemon = True
+    alarm.start()
 
 
 def exit_now(code: int) -> None:

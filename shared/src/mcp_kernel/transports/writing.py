@@ -154,6 +154,8 @@ def _open(descriptor: int) -> tuple[int, Write, bool]:
         flag = getattr(socket, "MSG_DONTWAIT", 0)
         return descriptor, lambda data: connection.send(data, flag), not flag
     if stat.S_ISFIFO(mode):
+        if not hasattr(os, "O_NONBLOCK"):  # Windows
+            return descriptor, lambda data: os.write(descriptor, data), True
         try:
             own = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:

@@ -1,0 +1,171 @@
+"""What is done with a name in an open directory, by the calls that Linux, macOS and their like have for it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+from contextlib import suppress
+from typing import Final
+
+NOFOLLOW: Final = os.O_NOFOLLOW | os.O_CLOEXEC
+PATH_ONLY: Final = getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK)
+FOLDER: Final = PATH_ONLY | os.O_DIRECTORY
+LISTING: Final = os.O_RDONLY | os.O_DIRECTORY
+READING: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY  # a FIFO without a writer must not hold the call
+WRITING: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+CASE_FOLDS: Final = False
+_PRIVILEGES = stat.S_ISUID | stat.S_ISGID  # which a write by anybody but root would lift, too
+
+Place = tuple[int, str]
+"""A descriptor of a directory, and a name in it."""
+
+
+def read_path(path: str) -> str:
+    """A caller's path as it is written here; raises `ValueError` for what is none."""
+    return path
+
+
+def write_path(path: str) -> str:
+    """A path as the system has it."""
+    return path
+
+
+def open_root(path: str) -> tuple[int, str]:
+    """Open a directory, links followed; gives its descriptor and its real name."""
+    real = os.path.realpath(path)
+    return os.open(real, FOLDER | os.O_CLOEXEC), real
+
+
+def find_real(path: str) -> str:
+    """The real name of a path, as far as it is there."""
+    return os.path.realpath(path)
+
+
+def open_in(place: Place, flags: int, mode: int = 0o666) -> int:
+    """Open a name; a link is refused, or with PATH_ONLY opened itself."""
+    return os.open(place[1], flags | NOFOLLOW, mode, dir_fd=place[0])
+
+
+def reopen(folder: int, flags: int) -> int:
+    """Open an open directory once more, for something else."""
+    return os.open(".", flags | os.O_CLOEXEC, dir_fd=folder)
+
+
+def reopen_file(opened: int, flags: int) -> int:
+    """Open an open file once more, for something else."""
+    return os.open(f"/dev/fd/{opened}", flags | os.O_CLOEXEC)
+
+
+def name_open(opened: int, walked: str) -> str:
+    """The real name of what a walk along real names opened."""
+    del opened
+    return walked
+
+
+def name_in(place: Place) -> str:
+    """The name under which a directory has what is at a place, whether something is or not."""
+    return place[1]
+
+
+def status_in(place: Place) -> os.stat_result:
+    """What is at a place, links not followed."""
+    return os.stat(place[1], dir_fd=place[0], follow_symlinks=False)
+
+
+def read_link_in(place: Place) -> str:
+    """The target of a link; raises `OSError` for what is none."""
+    return os.readlink(place[1], dir_fd=place[0])
+
+
+def make_folder_in(place: Place, mode: int = 0o777) -> None:
+    """Make a directory."""
+    os.mkdir(place[1], mode, dir_fd=place[0])
+
+
+def replace_in(source: Place, target: Place) -> None:
+    """Rename, in the place of what is at the target."""
+    os.replace(source[1], target[1], src_dir_fd=source[0], dst_dir_fd=target[0])
+
+
+def link_in(source: Place, target: Place) -> None:
+    """Give a file a second name; raises `FileExistsError`."""
+    os.link(source[1], target[1], src_dir_fd=source[0], dst_dir_fd=target[0], follow_symlinks=False)
+
+
+def copy_link_in(source: Place, target: Place) -> None:
+    """Make a link like another one."""
+    os.symlink(read_link_in(source), target[1], dir_fd=target[0])
+
+
+def unlink_in(place: Place) -> None:
+    """Remove a file or a link."""
+    os.unlink(place[1], dir_fd=place[0])
+
+
+def remove_in(place: Place) -> None:
+    """Remove a file, a link, or a directory with all that it holds; follows no link."""
+    if stat.S_ISDIR(status_in(place).st_mode):
+        shutil.rmtree(place[1], dir_fd=place[0])  # goes by descriptors
+    else:
+        unlink_in(place)
+
+
+scan = os.scandir
+"""Go through the entries of an open directory."""
+
+read_at = os.pread
+"""Read from an open file: descriptor, bytes, offset."""
+
+
+def make_blocking(opened: int) -> None:
+    """Have reads wait for the disk."""
+    os.set_blocking(opened, True)
+
+
+def inherit(new: int, place: Place, old: os.stat_result) -> str | None:
+    """Give a file that takes another one's place its owner, mode and access lists; a remark where it cannot be."""
+    remark = _keep_owner(new, old)
+    os.fchmod(new, stat.S_IMODE(old.st_mode) & ~_PRIVILEGES)
+    if sys.platform == "linux":
+        with suppress(OSError):
+            _keep_attributes(new, place)
+    return remark
+
+
+def _keep_attributes(new: int, place: Place) -> None:
+    """Keep access lists and other attributes, as far as the system has such; rights of a program are not kept."""
+    old = open_in(place, READING)
+    try:
+        for name in os.listxattr(old):
+            if not name.startswith("security."):
+                os.setxattr(new, name, os.getxattr(old, name))
+    finally:
+        os.close(old)
+
+
+def _keep_owner(new: int, old: os.stat_result) -> str | None:
+    now = os.fstat(new)
+    if (now.st_uid, now.st_gid) == (old.st_uid, old.st_gid):
+        return None
+    for user, group in ((old.st_uid, old.st_gid), (-1, old.st_gid)):
+        try:
+            os.fchown(new, user, group)
+        except PermissionError:
+            continue
+        if user == old.st_uid or now.st_uid == old.st_uid:
+            return None
+    return f"The file belonged to user {old.st_uid} and now belongs to user {now.st_uid}: only root could keep that."
+
+
+def copy_status(old: int, new: int) -> None:
+    """Give a copy the owner, the mode and the times of what it was made from, as far as this user may."""
+    status = os.fstat(old)
+    mode = stat.S_IMODE(status.st_mode)
+    try:
+        os.fchown(new, status.st_uid, status.st_gid)
+    except PermissionError:
+        mode &= ~_PRIVILEGES  # of another user, these are other rights
+    os.fchmod(new, mode)
+    os.utime(new, ns=(status.st_atime_ns, status.st_mtime_ns))
