@@ -1,0 +1,166 @@
+"""The one port: each request goes to the server whose name its path begins with, over that server's Unix socket.
+
+A path stays as it is: the server behind serves `/NAME/mcp` itself. What a client sends is passed on as it comes, its
+`Host` and `Origin` too, so that the server decides on them once more; a client that hangs up is hung up on behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, cast
+
+import httpx
+
+from mcp_kernel.transports.admission import Admission
+from mcp_kernel.transports.incoming import Incoming, Pairs, Receive, Scope, Send
+
+_CONNECT_SECONDS: Final = 5.0
+_IDLE: Final = 32  # connections to a server that are kept: for five seconds, and a server keeps them for thirty
+# Of one connection, and not of the message (RFC 9110, 7.6.1); each of the two connections has its own.
+_OWN: Final = frozenset(
+    (b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"date")
+)
+
+
+class _Left(Exception):
+    """The client hung up before its request was whole."""
+
+
+class Door:
+    """The way to one server. `closed` says why it cannot be used, once that is known."""
+
+    def __init__(self, socket: Path) -> None:
+        self.closed: str | None = None
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=_IDLE)
+        self._transport = httpx.AsyncHTTPTransport(uds=str(socket), limits=limits)
+
+    async def ask(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; the answer's body is still to be read. Raises `httpx.HTTPError`."""
+        return await self._transport.handle_async_request(request)
+
+    async def close(self) -> None:
+        """Give up the idle connections."""
+        await self._transport.aclose()
+
+
+class Front:
+    """The ASGI application. `doors` are by the servers' names; `absent` has the reasons of those that do not run."""
+
+    def __init__(
+        self,
+        doors: Mapping[str, Door],
+        absent: Mapping[str, str],
+        *,
+        hosts: Iterable[str] = (),
+        origins: Iterable[str] = (),
+    ) -> None:
+        self._doors = doors
+        self._absent = absent
+        self._admission = Admission(hosts, origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            return
+        incoming = Incoming(scope, receive, send)
+        refusal = self._admission.refuse(incoming.headers)
+        name, _, rest = incoming.path.removeprefix("/").partition("/")
+        if refusal is not None:
+            await incoming.refuse(refusal.status, refusal.reason)
+        elif incoming.path == "/healthz":
+            await self._tell_health(incoming)
+        elif name in self._absent:
+            await incoming.refuse(503, f"The server {name} does not run: {self._absent[name]}")
+        elif name not in self._doors:
+            known = ", ".join(f"/{each}/mcp" for each in self._doors)
+            await incoming.refuse(404, f"There is nothing at {incoming.path}; the servers are {known}")
+        elif self._doors[name].closed:
+            await incoming.refuse(503, f"The server {name} does not run: {self._doors[name].closed}")
+        else:
+            target = b"/healthz" if rest == "healthz" else _target(scope)
+            await _pass_on(self._doors[name], target, incoming, (scope, receive, send))
+
+    async def _tell_health(self, incoming: Incoming) -> None:
+        """Say whether all that was started still runs."""
+        ended = [f"{name}: {door.closed}" for name, door in self._doors.items() if door.closed]
+        await incoming.respond(503 if ended else 200, "\n".join(ended or ["ok"]).encode())
+
+
+async def _pass_on(door: Door, target: bytes, incoming: Incoming, given: tuple[Scope, Receive, Send]) -> None:
+    """Have a server answer a request, for as long as the client is there."""
+    scope, receive, send = given
+    first = await receive()
+    if first["type"] != "http.request":
+        return
+    pairs = _strip(cast("Pairs", scope["headers"]))
+    whole = asyncio.Event()
+    body = cast("bytes", first.get("body", b""))
+    if not first.get("more_body"):
+        whole.set()
+    # The name in this address is not looked up: the transport has one way, and the Host is the client's.
+    url = httpx.URL(scheme="http", host="localhost", raw_path=target)
+    request = httpx.Request(
+        incoming.method, url, headers=pairs, content=body if whole.is_set() else _read(body, receive, whole)
+    )
+    request.extensions["timeout"] = {"connect": _CONNECT_SECONDS}
+    answering = asyncio.create_task(_answer(door, request, incoming, send))
+    leaving = asyncio.create_task(_wait_gone(receive, whole))
+    try:
+        await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (answering, leaving):
+            task.cancel()
+        await asyncio.wait((answering, leaving))
+        with suppress(asyncio.CancelledError, _Left):
+            answering.result()
+
+
+async def _answer(door: Door, request: httpx.Request, incoming: Incoming, send: Send) -> None:
+    try:
+        response = await door.ask(request)
+    except httpx.HTTPError as error:
+        await incoming.refuse(502, f"The server does not answer: {type(error).__name__}")
+        return
+    try:
+        headers: object = _strip(response.headers.raw)
+        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        async for part in cast("AsyncIterable[bytes]", response.stream):
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    except httpx.HTTPError:
+        pass  # left without an end, the answer is cut off for the client as it was for us
+    finally:
+        await response.aclose()
+
+
+async def _read(first: bytes, receive: Receive, whole: asyncio.Event) -> AsyncIterator[bytes]:
+    """The parts of the client's body, as they come."""
+    yield first
+    while (message := await receive())["type"] == "http.request":
+        yield cast("bytes", message.get("body", b""))
+        if not message.get("more_body"):
+            whole.set()
+            return
+    raise _Left
+
+
+async def _wait_gone(receive: Receive, whole: asyncio.Event) -> None:
+    """Wait until the client has hung up; before its request is whole, that is heard by who reads it."""
+    await whole.wait()
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _target(scope: Scope) -> bytes:
+    query = cast("bytes", scope.get("query_string", b""))
+    return cast("bytes", scope["raw_path"]) + (b"?" + query if query else b"")
+
+
+def _strip(pairs: Iterable[tuple[bytes, bytes]]) -> Pairs:
+    """The headers without those of a connection, the ones that `Connection` names included."""
+    kept = list(pairs)
+    named = {word.strip().lower() for key, value in kept if key.lower() == b"connection" for word in value.split(b",")}
+    return [(key, value) for key, value in kept if key.lower() not in _OWN | named]
