@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 KERNEL = read("shared/src")
 SERVERS = read("servers/*/src")
 TESTS = read("tests")
-SHIPPED = [*KERNEL, *SERVERS]
-EVERYTHING = [*SHIPPED, *TESTS, *read("benchmarks", "release/src", "sandbox/src", "examples/*/src")]
+AGENT = read("examples/support_agent/src")
+EXAMPLES = read("examples/*/src")
+SHIPPED = [*KERNEL, *SERVERS, *EXAMPLES]
+EVERYTHING = [*SHIPPED, *TESTS, *read("benchmarks", "release/src", "sandbox/src")]
 
 # Public doors with more options than a function inside the house may have. Options are given by name, each has a
 # default, and a reader meets them one at a time, so that the limit, which is about calls, does not serve them.
@@ -39,6 +41,7 @@ def sample(source: str, name: str = "mcp_kernel.server.tools") -> list[Module]:
 def test_the_house_is_found() -> None:
     assert {module.name for module in KERNEL} >= {"mcp_kernel", "mcp_kernel.protocol.jsonrpc"}
     assert any(module.name.startswith("mcp_server_") for module in SERVERS)
+    assert "support_agent.steps" in {module.name for module in AGENT}
 
 
 def test_imports_point_down() -> None:
@@ -119,6 +122,20 @@ def test_a_decision_on_an_era_is_seen(source: str) -> None:
 
 def test_servers_use_the_front_door() -> None:
     assert layers.private_doors(SERVERS, mcp_kernel.__all__) == []
+
+
+def test_the_agent_uses_the_doors_of_a_client() -> None:
+    assert layers.back_doors(AGENT, mcp_kernel.__all__) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["import mcp_server_git.cli", "from mcp_kernel.client.session import Session", "from mcp_kernel import server"],
+)
+def test_an_agent_at_the_back_door_is_seen(source: str) -> None:
+    assert layers.back_doors(sample(source, "example.agent"), ["Client"])
+    front = "from mcp_kernel import Client\nfrom mcp_kernel.client import Tool\nfrom mcp_kernel.cli import positive\n"
+    assert not layers.back_doors(sample(front, "example.agent"), ["Client"])
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from mcp_kernel.client.conversation import Conversation
 from mcp_kernel.console.program import main
 
 if TYPE_CHECKING:
+    from typing import Literal
+
     from mcp_kernel.client.conversation import Profile
     from mcp_kernel.client.link import Link
 
@@ -30,10 +32,11 @@ def watch() -> None:
             links.append(link)
         connection = f"{os.getpid()}-{links.index(link)}"
 
-        def note(sender: str, data: bytes) -> None:
-            os.write(
-                written, json.dumps([connection, sender, data.decode("utf-8", "surrogateescape")]).encode() + b"\n"
-            )
+        def note(sender: Literal["client", "server"], data: bytes) -> None:
+            text = data.decode("utf-8", "surrogateescape")
+            os.write(written, json.dumps([connection, sender, text]).encode() + b"\n")
+            if profile.on_message is not None:
+                profile.on_message(sender, data)
 
         begin(self, link, replace(profile, on_message=note), *more)
 

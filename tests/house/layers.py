@@ -54,6 +54,11 @@ LATE_HOMES: Final = {f"{KERNEL}.connections"}
 FACES: Final = {f"{KERNEL}.toolkits", f"{KERNEL}.testing", f"{KERNEL}.cli"}
 """What a server may name beside the names in `mcp_kernel.__all__`."""
 
+CLIENT_FACES: Final = {f"{KERNEL}.client", f"{KERNEL}.errors"}
+"""Modules from which a host may name what they hold, beside `CONSOLE`, where commands are at home."""
+
+CONSOLE: Final = f"{KERNEL}.console"
+
 PORCH: Final = {"", "__init__", "__main__", "cli", "server"}
 """The modules of a server that know MCP, with the parts of a `server` that is divided (`server_…`).
 
@@ -160,13 +165,26 @@ def era_branches(modules: Iterable[Module]) -> list[str]:
 
 def private_doors(modules: Iterable[Module], public: Collection[str]) -> list[str]:
     """Imports of a server that reach into the kernel or into another server."""
+    return _private_doors(modules, public, FACES, frozenset())
+
+
+def back_doors(modules: Iterable[Module], public: Collection[str]) -> list[str]:
+    """Imports of a host that reach into a server, or into the kernel beyond what its clients are given."""
+    return _private_doors(modules, public, {*FACES, CONSOLE}, CLIENT_FACES)
+
+
+def _private_doors(
+    modules: Iterable[Module], public: Collection[str], faces: Collection[str], leaves: Collection[str]
+) -> list[str]:
+    """Of a face everything below may be named, of a leaf only what stands in it."""
     found: list[str] = []
     for module in modules:
         for imported in module.imports:
             full = f"{imported.module}.{imported.name}"
             if imported.top == KERNEL:
                 named = imported.module == KERNEL and (imported.name in public or not imported.name)
-                if named or any(f"{full}.".startswith(f"{face}.") for face in FACES):
+                named = named or imported.module in leaves
+                if named or any(f"{full}.".startswith(f"{face}.") for face in faces):
                     continue
             elif not imported.top.startswith("mcp_server_") or imported.top == module.name.partition(".")[0]:
                 continue

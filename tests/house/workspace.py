@@ -19,7 +19,7 @@ PACKAGE_SKELETON: Final = ("__init__.py", "__main__.py", "py.typed", "cli.py", "
 def projects(root: Path) -> dict[str, Project]:
     """The `[project]` tables of the workspace and their dependency groups, by folder."""
     found: dict[str, Project] = {}
-    for path in (root, root / "shared", *sorted((root / "servers").iterdir())):
+    for path in (root, root / "shared", *sorted(root.glob("servers/*")), *sorted(root.glob("examples/*"))):
         if (file := path / "pyproject.toml").is_file():
             table = tomllib.loads(file.read_text("utf-8"))
             found[path.name] = table["project"] | {"groups": table.get("dependency-groups", {})}

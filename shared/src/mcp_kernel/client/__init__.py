@@ -1,6 +1,6 @@
 """The client: one server, or a group of them, in every revision and over every transport."""
 
-from mcp_kernel.client.answers import Elicitation, Page
+from mcp_kernel.client.answers import Elicitation, Page, Reply
 from mcp_kernel.client.cache import ResponseCache
 from mcp_kernel.client.catalog import Prompt, Resource, ResourceTemplate, Tool
 from mcp_kernel.client.channel import Channel, Dial
@@ -49,6 +49,7 @@ __all__ = [
     "Prompt",
     "PromptResult",
     "Reach",
+    "Reply",
     "Resilience",
     "Resource",
     "ResourceTemplate",

@@ -25,6 +25,10 @@ class Elicitation:
     message: str
     schema: JsonObject
 
+    def takes(self, fields: Mapping[str, object]) -> bool:
+        """Whether the form takes these fields, once what is left open has its default."""
+        return fits(_complete(fields, self.schema), self.schema)
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -131,13 +135,16 @@ def _fill(reply: Reply, form: JsonObject) -> JsonObject:
     """Make a reply an `ElicitResult`; what the user left open has the form's default."""
     if reply is None or reply in (_DECLINE, "cancel"):
         return {"action": reply or _DECLINE}
-    given = {} if isinstance(reply, str) else dict(reply)
-    properties = cast("Mapping[str, JsonObject]", form.get("properties") or {})
-    defaults = {name: field["default"] for name, field in properties.items() if _has_default(field)}
-    content: JsonObject = {**defaults, **given}
+    content = _complete({} if isinstance(reply, str) else reply, form)
     if not fits(content, form):
         raise ValueError(f"the reply {content} does not fit the form that the server showed: {form}")
     return {"action": _ACCEPT, "content": content}
+
+
+def _complete(fields: Mapping[str, object], form: JsonObject) -> JsonObject:
+    properties = cast("Mapping[str, JsonObject]", form.get("properties") or {})
+    defaults = {name: field["default"] for name, field in properties.items() if _has_default(field)}
+    return {**defaults, **fields}
 
 
 def _has_default(field: JsonObject) -> bool:
