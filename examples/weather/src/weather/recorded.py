@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 _UNITS: Final = {"time": "iso8601", "interval": "seconds", "temperature_2m": "°C", "wind_speed_10m": "km/h"}
-BERLIN: Final[dict[str, Any]] = {
+BERLIN: Final[Mapping[str, object]] = {
     "id": 2950159,
     "name": "Berlin",
     "latitude": 52.52437,
@@ -23,7 +23,7 @@ BERLIN: Final[dict[str, Any]] = {
     "country": "Germany",
     "admin1": "State of Berlin",
 }
-HEAD: Final[dict[str, Any]] = {
+HEAD: Final[Mapping[str, object]] = {
     "latitude": 52.52,
     "longitude": 13.419998,
     "generationtime_ms": 0.068,
@@ -32,7 +32,7 @@ HEAD: Final[dict[str, Any]] = {
     "timezone_abbreviation": "GMT+2",
     "elevation": 38.0,
 }
-NOW: Final[dict[str, Any]] = {
+NOW: Final[Mapping[str, object]] = {
     "time": "2025-09-08T09:00",
     "interval": 900,
     "temperature_2m": 15.6,
@@ -42,7 +42,7 @@ NOW: Final[dict[str, Any]] = {
     "weather_code": 2,
     "wind_speed_10m": 7.9,
 }
-DAYS: Final[dict[str, list[Any]]] = {
+DAYS: Final[Mapping[str, list[object]]] = {
     "time": ["2025-09-08", "2025-09-09", "2025-09-10"],
     "weather_code": [2, 61, 95],
     "temperature_2m_min": [12.1, 13.4, 14.0],
@@ -71,7 +71,7 @@ class _Recorded(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def answer_to(path: str, asked: dict[str, str]) -> tuple[int, dict[str, Any]]:
+def answer_to(path: str, asked: Mapping[str, str]) -> tuple[int, Mapping[str, object]]:
     """The status and the answer."""
     if path == "/v1/search":
         return 200, {"results": [BERLIN]} if asked.get("name", "").casefold() == "berlin" else {
