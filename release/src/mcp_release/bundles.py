@@ -178,9 +178,12 @@ def build_wheels(target: Path, *distributions: str) -> None:
 def main() -> None:
     """Follow the command line."""
     parser = argparse.ArgumentParser(prog="build-bundles", description=__doc__, allow_abbrev=False)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="a server's package (default: all)")
     parser.add_argument("--out", type=Path, default=ROOT / "dist", metavar="DIR", help="where to (default: dist)")
     arguments = parser.parse_args()
-    packages = find_servers()
+    packages = [each for each in find_servers() if not arguments.names or each.distribution in arguments.names]
+    if len(packages) < len(set(arguments.names)):
+        parser.error(f"there are {', '.join(each.distribution for each in find_servers())}")
     with tempfile.TemporaryDirectory() as folder:
         wheels = Path(folder)
         try:

@@ -155,9 +155,12 @@ class CommandLine(argparse.ArgumentParser):
 
     def print_config(self, arguments: argparse.Namespace) -> None:
         """Print the entry of the host that `--print-config` names."""
-        from mcp_kernel.hosts import configuration, file_name
+        from mcp_kernel.hosts import command_line, configuration, file_name
 
+        command = command_line(self.prog)
         sys.stderr.write(f"For {file_name(arguments.print_config)}:\n")
+        if command[1:] == [self.prog]:  # where it was installed from, an index does not leave a trace
+            sys.stderr.write(f"If it came from an index that you named, name it there too: --index URL {self.prog}\n")
         sys.stdout.write(configuration(arguments.print_config, self.prog, self.spell_out(arguments)) + "\n")
 
     def serve(self, server: Server, arguments: argparse.Namespace, serves: str) -> None:
