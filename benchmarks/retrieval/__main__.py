@@ -29,7 +29,8 @@ from mcp_server_vector.engine import Settings
 from mcp_server_vector.fusion import fuse
 from mcp_server_vector.records import Mode
 from mcp_server_vector.search import Question
-from mcp_server_vector.store import Draft, Store
+from mcp_server_vector.store import Store
+from mcp_server_vector.writing import Draft
 
 MOST: Final = 1500  # pairs of one corpus
 DEPTH: Final = 100

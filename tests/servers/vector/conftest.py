@@ -16,7 +16,8 @@ from mcp_server_vector.preparation import Preparation
 from mcp_server_vector.records import Document, Hit, Indexed
 from mcp_server_vector.refusals import Refusal
 from mcp_server_vector.search import Question
-from mcp_server_vector.store import Draft, Store
+from mcp_server_vector.store import Store
+from mcp_server_vector.writing import Draft
 
 T = TypeVar("T")
 

@@ -124,7 +124,7 @@ def test_a_write_that_was_begun_is_finished_by_the_next(shelf: Opener, tmp_path:
     async def die() -> None:
         engine = dying.store.engine
         await engine.open()
-        await engine.keywords.note(Pending("notes", "a", body))
+        await engine.keywords.note([Pending("notes", "a", body)])
         if reach != "noted":
             found = await engine.call(engine.chroma.find, "notes")
             assert found is not None
@@ -245,7 +245,7 @@ def test_a_write_goes_to_its_end_when_its_caller_goes_away(shelf: Opener, tmp_pa
     opened.index("Cats purr.", None, "cat")
 
     async def give_up() -> None:
-        from mcp_server_vector.store import Draft
+        from mcp_server_vector.writing import Draft
 
         before = set(opened.store.engine.unfinished)
         work = asyncio.create_task(opened.store.index("notes", Draft.make("Dogs bark. " * 400, None, "dog")))

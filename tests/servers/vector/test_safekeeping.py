@@ -19,8 +19,9 @@ from mcp_server_vector.engine import Settings
 from mcp_server_vector.preparation import Preparation
 from mcp_server_vector.refusals import Refusal
 from mcp_server_vector.safekeeping import Safekeeping
-from mcp_server_vector.store import Draft, Store
+from mcp_server_vector.store import Store
 from mcp_server_vector.vectors import DIMENSION, EMBEDDER, Chroma
+from mcp_server_vector.writing import Draft
 
 NUMBERS = range(45)
 

@@ -13,7 +13,7 @@ from tests.servers.vector.conftest import Opener, Shelf
 from mcp_server_vector.embedders import choose
 from mcp_server_vector.fusion import fuse, similarity
 from mcp_server_vector.refusals import Mismatch, Missing, Refusal
-from mcp_server_vector.store import Draft
+from mcp_server_vector.writing import Draft
 
 FACTS = {
     "vacuum": "PostgreSQL reclaims the space of dead rows with VACUUM, which autovacuum runs on its own.",

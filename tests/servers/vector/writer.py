@@ -9,7 +9,8 @@ from pathlib import Path
 
 from mcp_server_vector.embedders import choose
 from mcp_server_vector.engine import Settings
-from mcp_server_vector.store import Draft, Store
+from mcp_server_vector.store import Store
+from mcp_server_vector.writing import Draft
 
 WORDS = ["river", "mountain", "forest", "engine", "library", "window", "garden", "bridge", "planet", "winter"]
 

@@ -7,13 +7,17 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from .folders import Folder, Mark, Unreadable
 from .globs import Glob
 from .refusals import Missing, Refusal
 from .rules import MAX_ID, check_collection
-from .store import Draft, Store
+from .store import Store
+from .writing import Draft
+
+_GROUP: Final = 50
+_LARGE: Final = 100_000  # characters
 
 Progress: TypeAlias = Callable[[int, int, str], Awaitable[None]]
 
@@ -27,6 +31,21 @@ class Tally:
     unchanged: int = 0
     deleted: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+
+
+@dataclass(slots=True)
+class Group:
+    """Files that are written together, since a write takes time however little it is of."""
+
+    paths: list[str] = field(default_factory=list[str])
+    drafts: list[Draft] = field(default_factory=list[Draft])
+    marks: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    skipped: list[str] = field(default_factory=list[str])
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time to write; soon enough for others to get their turn, and for progress to be seen."""
+        return len(self.paths) >= _GROUP or sum(len(draft.text) for draft in self.drafts) > _LARGE
 
 
 class Indexer:
@@ -59,36 +78,47 @@ class Indexer:
         found = dict(await asyncio.to_thread(lambda: list(folder.walk(place, glob))))
         known = await self._known(collection, folder, place)
         marks = await self._store.marks(collection)
+        group = Group()
         for number, (path, mark) in enumerate(found.items(), 1):
             name = str(folder.path / path)
             if name in known and marks.get(name) == (mark.size, mark.modified):
                 tally.unchanged += 1
             else:
-                await self._index_file(folder, path, mark, collection, tally)
-                if tally.skipped and tally.skipped[-1][0] == path and name in known:
-                    removed, _ = await self._store.delete(collection, [name])  # it became binary, or empty
-                    tally.deleted += len(removed)
-            if progress is not None:
-                await progress(number, len(found), path)
+                await self._read(folder, path, mark, tally, group)
+            group.paths.append(path)
+            if group.is_full or number == len(found):
+                await self._write(collection, group, known, tally)
+                for done, each in enumerate(group.paths, number - len(group.paths) + 1):
+                    if progress is not None:
+                        await progress(done, len(found), each)
+                group = Group()
         gone = [name for name in known if (inner := folder.place(Path(name))) and inner not in found]
         gone = [name for name in gone if glob.matches(folder.place(Path(name)) or "")]
         if gone:
             deleted, _ = await self._store.delete(collection, gone)
             tally.deleted += len(deleted)
 
-    async def _index_file(self, folder: Folder, path: str, mark: Mark, collection: str, tally: Tally) -> None:
+    async def _read(self, folder: Folder, path: str, mark: Mark, tally: Tally, group: Group) -> None:
         name = str(folder.path / path)
         try:
             if len(name) > MAX_ID:
                 raise Unreadable(f"its path has more than {MAX_ID} characters")
             text = await asyncio.to_thread(folder.read, path)
-            draft = Draft.make(text, {"source": _shorten(name)}, name)
+            group.drafts.append(Draft.make(text, {"source": _shorten(name)}, name))
+            group.marks[name] = (mark.size, mark.modified)
         except (Unreadable, Refusal) as problem:
             tally.skipped.append((path, str(problem)))
-            return
-        indexed = await self._store.index(collection, draft)
-        await self._store.keep_mark(collection, name, (mark.size, mark.modified))
-        setattr(tally, indexed.status, getattr(tally, indexed.status) + 1)
+            group.skipped.append(name)
+
+    async def _write(self, collection: str, group: Group, known: set[str], tally: Tally) -> None:
+        if group.drafts:
+            for indexed in await self._store.index_all(collection, group.drafts):
+                setattr(tally, indexed.status, getattr(tally, indexed.status) + 1)
+            await self._store.keep_marks(collection, group.marks)
+        gone = [name for name in group.skipped if name in known]  # it became binary, or empty
+        for start in range(0, len(gone), _GROUP):
+            deleted, _ = await self._store.delete(collection, gone[start : start + _GROUP])
+            tally.deleted += len(deleted)
 
     async def _known(self, collection: str, folder: Folder, place: str) -> set[str]:
         try:

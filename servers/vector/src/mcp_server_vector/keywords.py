@@ -8,11 +8,11 @@ and whoever writes next does the write again.
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 import aiosqlite
 
@@ -60,6 +60,7 @@ class Keywords:
     def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
         self._writer = writer
         self._reader = reader
+        self._numbers: dict[str, int] = {}
 
     @classmethod
     async def open(cls, path: Path) -> Keywords:
@@ -96,22 +97,22 @@ class Keywords:
             f"SELECT chunk, -bm25(words_{number}) FROM words_{number} JOIN chunks ON chunks.id = words_{number}.rowid "  # noqa: S608  # a number of ours
             f"WHERE words_{number} MATCH ? ORDER BY rank LIMIT ?"
         )
-        async with self._reader.execute(sql, (" OR ".join(weights), limit)) as cursor:
-            return {str(chunk): min(float(score) / highest, 1.0) async for chunk, score in cursor}
+        rows = await self._reader.execute_fetchall(sql, (" OR ".join(weights), limit))
+        return {str(chunk): min(float(score) / highest, 1.0) for chunk, score in rows}
 
     async def _weigh(self, number: int, words: Sequence[str]) -> dict[str, float]:
         """The words that tell passages apart, by FTS5's own measure: a word of half of all passages weighs nothing."""
-        async with self._reader.execute(f"SELECT count(*) FROM words_{number}_docsize") as cursor:  # noqa: S608  # a number of ours
-            row = await cursor.fetchone()
-        total = int(row[0]) if row else 0
-        weights: dict[str, float] = {}
-        for word in words:
-            sql = f"SELECT count(*) FROM (SELECT 1 FROM words_{number} WHERE words_{number} MATCH ? LIMIT ?)"  # noqa: S608  # a number of ours
-            async with self._reader.execute(sql, (word, total // 2 + 1)) as cursor:
-                row = await cursor.fetchone()
-            found = int(row[0]) if row else 0
-            if found:
-                weights[word] = max(math.log((total - found + 0.5) / (found + 0.5)), 1e-6)
+        if not words:
+            return {}
+        ((passages,),) = await self._reader.execute_fetchall(f"SELECT count(*) FROM words_{number}_docsize")  # noqa: S608  # a number of ours
+        most = passages // 2 + 1
+        each = f"(SELECT count(*) FROM (SELECT 1 FROM words_{number} WHERE words_{number} MATCH ? LIMIT {most}))"  # noqa: S608  # numbers of ours
+        (counts,) = await self._reader.execute_fetchall(f"SELECT {', '.join([each] * len(words))}", words)
+        weights = {
+            word: max(math.log((passages - found + 0.5) / (found + 0.5)), 1e-6)
+            for word, found in zip(words, counts, strict=True)
+            if found
+        }
         rare = {word: weight for word, weight in weights.items() if weight > 1e-6}
         return rare or weights
 
@@ -150,6 +151,7 @@ class Keywords:
             yield
             await self._writer.execute("COMMIT")
         except BaseException:
+            self._numbers.clear()  # one of them may be taken back
             await self._writer.execute("ROLLBACK")
             raise
 
@@ -167,63 +169,50 @@ class Keywords:
                 "(text, tokenize = 'porter unicode61 remove_diacritics 2')"
             )
 
-    async def drop_collection(self, uuid: str) -> None:
-        """Forget a collection."""
-        number = await self._number(uuid)
-        if number is None:
-            return
-        async with self.writing():
-            await self._writer.execute(f"DROP TABLE words_{number}")
-            await self._writer.execute("DELETE FROM chunks WHERE collection = ?", (number,))
-            await self._writer.execute("DELETE FROM collections WHERE id = ?", (number,))
-
-    async def remove(self, uuid: str, document: str) -> None:
-        """Take out a document; inside `writing`."""
-        number = await self._require(uuid)
-        sql = "SELECT id FROM chunks WHERE collection = ? AND document = ?"
-        async with self._writer.execute(sql, (number, document)) as cursor:
-            await self._take_out(number, [int(row[0]) async for row in cursor])
+    async def remove(self, uuid: str, documents: Sequence[str]) -> None:
+        """Take out documents; inside `writing`."""
+        await self._remove(uuid, "document", documents)
 
     async def remove_chunks(self, uuid: str, chunks: Iterable[str]) -> None:
         """Take out chunks; inside `writing`."""
+        await self._remove(uuid, "chunk", list(chunks))
+
+    async def _remove(self, uuid: str, column: str, names: Sequence[str]) -> None:
         number = await self._require(uuid)
-        names = list(chunks)
         for start in range(0, len(names), _IN):
             part = names[start : start + _IN]
-            sql = f"SELECT id FROM chunks WHERE collection = ? AND chunk IN ({','.join('?' * len(part))})"  # noqa: S608  # question marks
-            async with self._writer.execute(sql, (number, *part)) as cursor:
-                await self._take_out(number, [int(row[0]) async for row in cursor])
+            sql = f"SELECT id FROM chunks WHERE collection = ? AND {column} IN ({','.join('?' * len(part))})"  # noqa: S608  # question marks
+            rows = [(int(row[0]),) for row in await self._writer.execute_fetchall(sql, (number, *part))]
+            if rows:
+                await self._writer.executemany(f"DELETE FROM words_{number} WHERE rowid = ?", rows)  # noqa: S608  # a number of ours
+                await self._writer.executemany("DELETE FROM chunks WHERE id = ?", rows)
 
-    async def _take_out(self, number: int, rows: Sequence[int]) -> None:
-        values = [(row,) for row in rows]
-        await self._writer.executemany(f"DELETE FROM words_{number} WHERE rowid = ?", values)  # noqa: S608  # a number of ours
-        await self._writer.executemany("DELETE FROM chunks WHERE id = ?", values)
-
-    async def put(self, uuid: str, entries: Iterable[Entry]) -> None:
+    async def put(self, uuid: str, entries: Sequence[Entry]) -> None:
         """Put in chunks that are not there; inside `writing`."""
         number = await self._require(uuid)
-        for entry in entries:
-            sql = "INSERT INTO chunks (collection, chunk, document, hash) VALUES (?, ?, ?, ?)"
-            values = (number, entry.chunk, entry.document, entry.hash)
-            async with self._writer.execute(sql, values) as cursor:
-                row = cursor.lastrowid
-            await self._writer.execute(
-                f"INSERT INTO words_{number} (rowid, text) VALUES (?, ?)",  # noqa: S608  # a number of ours
-                (row, spell(entry.text)),
-            )
+        ((last,),) = await self._writer.execute_fetchall("SELECT coalesce(max(id), 0) FROM chunks")
+        rows = [(last + row, number, each.chunk, each.document, each.hash) for row, each in enumerate(entries, 1)]
+        await self._writer.executemany(
+            "INSERT INTO chunks (id, collection, chunk, document, hash) VALUES (?, ?, ?, ?, ?)", rows
+        )
+        await self._writer.executemany(
+            f"INSERT INTO words_{number} (rowid, text) VALUES (?, ?)",  # noqa: S608  # a number of ours
+            [(last + row, spell(each.text)) for row, each in enumerate(entries, 1)],
+        )
 
     # --- the journal ---
 
-    async def note(self, pending: Pending) -> None:
+    async def note(self, pending: Iterable[Pending]) -> None:
         """Write down what is about to be done."""
-        sql = "INSERT OR REPLACE INTO pending VALUES (?, ?, ?)"
-        await self._writer.execute(sql, (pending.collection, pending.document, pending.body))
+        values = [(each.collection, each.document, each.body) for each in pending]
+        async with self.writing():
+            await self._writer.executemany("INSERT OR REPLACE INTO pending VALUES (?, ?, ?)", values)
 
-    async def settle(self, collection: str, document: str) -> None:
-        """Strike out what was done, and the mark of the file that it was read from; inside `writing`."""
-        values = (collection, document)
-        await self._writer.execute("DELETE FROM pending WHERE collection = ? AND document = ?", values)
-        await self._writer.execute("DELETE FROM files WHERE collection = ? AND path = ?", values)
+    async def settle(self, collection: str, documents: Iterable[str]) -> None:
+        """Strike out what was done, and the marks of the files that it was read from; inside `writing`."""
+        values = [(collection, document) for document in documents]
+        await self._writer.executemany("DELETE FROM pending WHERE collection = ? AND document = ?", values)
+        await self._writer.executemany("DELETE FROM files WHERE collection = ? AND path = ?", values)
 
     async def unsettled(self) -> list[tuple[str, str]]:
         """What was begun and not finished."""
@@ -255,14 +244,17 @@ class Keywords:
         async with self._reader.execute(sql, (collection,)) as cursor:
             return {str(path): (int(size), int(modified)) async for path, size, modified in cursor}
 
-    async def keep_mark(self, collection: str, path: str, mark: tuple[int, int]) -> None:
-        """Remember the size and time of a file that was indexed."""
-        await self._writer.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (collection, path, *mark))
+    async def keep_marks(self, collection: str, marks: Mapping[str, tuple[int, int]]) -> None:
+        """Remember the sizes and times of files that were indexed."""
+        values = [(collection, path, *mark) for path, mark in marks.items()]
+        await self._writer.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", values)
 
     async def _number(self, uuid: str) -> int | None:
-        async with self._writer.execute("SELECT id FROM collections WHERE uuid = ?", (uuid,)) as cursor:
-            row = await cursor.fetchone()
-        return None if row is None else cast("int", row[0])
+        """The number of a collection, which never changes."""
+        if uuid not in self._numbers:
+            rows = await self._writer.execute_fetchall("SELECT id FROM collections WHERE uuid = ?", (uuid,))
+            self._numbers.update((uuid, int(row[0])) for row in rows)
+        return self._numbers.get(uuid)
 
     async def _require(self, uuid: str) -> int:
         number = await self._number(uuid)

@@ -28,8 +28,9 @@ from .server_answers import (
     show_tally,
 )
 from .server_resources import add_prompt, add_resources
-from .store import DEFAULT_COLLECTION, Draft, Store
+from .store import DEFAULT_COLLECTION, Store
 from .watching import Watch
+from .writing import Draft
 
 logger = logging.getLogger(__name__)
 

@@ -31,7 +31,7 @@ HEADING: Final = "mcp:heading"
 PAGE: Final = 1000
 _TIMEOUT: Final = 60.0
 
-_INDEX: Final = {"space": "cosine", "ef_search": 200, "ef_construction": 200, "sync_threshold": 2000}
+_INDEX: Final = {"space": "cosine", "ef_search": 200, "ef_construction": 200, "sync_threshold": 1000}
 
 
 @dataclass(frozen=True, slots=True)
