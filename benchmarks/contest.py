@@ -47,7 +47,7 @@ async def compete(ours: Sequence[str], peer: Sequence[str], trials: Sequence[Tri
             measured = await _measure(clients, trial)
             mine, theirs = statistics.median(measured.ours), statistics.median(measured.peer)
             print(f"{trial.name:34}{mine * 1000:12.2f}{theirs * 1000:12.2f}{mine / theirs:14.2f}")
-        peaks = [_peak(words) for words in (ours, peer)]
+        peaks = [peak(words) for words in (ours, peer)]
         print(f"{'peak memory, MiB':34}{peaks[0]:12.0f}{peaks[1]:12.0f}{peaks[0] / peaks[1]:14.2f}")
 
 
@@ -64,7 +64,7 @@ async def _measure(clients: Mapping[str, Client], trial: Trial) -> Measured:
     return measured
 
 
-def _peak(words: Sequence[str]) -> float:
+def peak(words: Sequence[str]) -> float:
     """The largest resident set, in MiB, that a child of this process with these arguments has had."""
     for status in Path("/proc").glob("[0-9]*/status"):
         try:
@@ -86,9 +86,9 @@ def install_npm(folder: Path, package: str) -> Path:
     return folder / "node_modules" / package.rpartition("@")[0]
 
 
-def install_python(folder: Path, package: str) -> Path:
-    """Install a package of PyPI into an environment of its own; returns the folder with its scripts."""
+def install_python(folder: Path, *packages: str) -> Path:
+    """Install packages of PyPI into an environment of their own; returns the folder with their scripts."""
     subprocess.run(["uv", "venv", "--quiet", "--python", sys.executable, str(folder)], check=True, timeout=300)
     python = str(folder / "bin" / "python")
-    subprocess.run(["uv", "pip", "install", "--quiet", "--python", python, package], check=True, timeout=300)
+    subprocess.run(["uv", "pip", "install", "--quiet", "--python", python, *packages], check=True, timeout=300)
     return folder / "bin"

@@ -110,7 +110,7 @@ class Static:
         """One vector for each text."""
         # By length, because a batch is padded to its longest text.
         order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
-        found = self._model.embed([texts[index] for index in order], norm=False, batch_size=32)
+        found = self._model.embed([texts[index] for index in order], norm=False, batch_size=8)
         vectors = found.copy()
         vectors[order] = found
         return normalise(vectors)
