@@ -30,7 +30,7 @@ class Shelf:
     runner: asyncio.Runner
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self.runner.run(asyncio.wait_for(work, 30))
+        return self.runner.run(asyncio.wait_for(work, 60))
 
     def index(
         self, text: str, metadata: dict[str, Any] | None = None, id: str | None = None, to: str = "notes"

@@ -119,12 +119,12 @@ def test_a_write_that_was_begun_is_finished_by_the_next(shelf: Opener, tmp_path:
     dying = shelf(tmp_path)
     dying.index("Old text about apples.", None, "a")
     text = "New text about pears. " * 100
-    body = json.dumps({"text": text, "metadata": {"v": 2}, "hash": "x"})
+    body = json.dumps({"metadata": {"v": 2}, "hash": "x"})
 
     async def die() -> None:
         engine = dying.store.engine
         await engine.open()
-        await engine.keywords.note([Pending("notes", "a", body)])
+        await engine.keywords.note([Pending("notes", "a", body, text)])
         if reach != "noted":
             found = await engine.call(engine.chroma.find, "notes")
             assert found is not None

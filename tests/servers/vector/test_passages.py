@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 
 import pytest
@@ -51,6 +52,13 @@ def test_passages_end_with_a_sentence_and_overlap() -> None:
         shared = one.start + len(one.text) - next_one.start
         assert 0 < shared <= OVERLAP
         assert next_one.text.startswith("This")
+
+
+@pytest.mark.parametrize("text", ["." * 400_000, "# \n" * 100_000, "a\n" * 150_000, ".\"')]" * 80_000])
+def test_no_text_takes_long_to_cut(text: str) -> None:
+    began = time.process_time()
+    assert sum(1 for _ in split(text)) > 100
+    assert time.process_time() - began < 0.4  # a run of dots took three times as long
 
 
 def test_splitting_is_lazy() -> None:

@@ -87,7 +87,14 @@ def test_a_filter_has_a_size_and_several_conditions_are_joined() -> None:
     deep: dict[str, Any] = {"a": 1}
     for _ in range(40):
         deep = {"$and": [deep, {"b": 1}]}
-    for given in (deep, {"$or": [{"a": number} for number in range(300)]}, {"a": 2**70}, {"a": "\ud800"}):
+    for given in (
+        deep,
+        {"$or": [{"a": number} for number in range(300)]},
+        {"a": 2**70},
+        {"a": "\ud800"},
+        {"a": "\x00"},
+        {"a": "x" * 10_001},
+    ):
         with pytest.raises(Refusal):
             check_filter(given, "where")
 

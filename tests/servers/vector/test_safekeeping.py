@@ -32,15 +32,15 @@ def text_of(number: int) -> str:
     return " ".join(chance.choice(WORDS) for _ in range(10))
 
 
-def make_collection(folder: Path, threshold: int) -> None:
-    """A collection that Chroma saves after so many writes."""
+def make_collection(folder: Path, threshold: int, space: str = "cosine") -> None:
+    """A collection that Chroma saves after so many writes, with a distance of its own."""
     stranger = Chroma(folder)
     stranger.open()
     client = stranger._client  # pyright: ignore[reportPrivateUsage]  # no public way to a threshold so low
     client.create_collection(
         "notes",
         embedding_function=None,
-        configuration={"hnsw": {"space": "cosine", "sync_threshold": threshold, "batch_size": min(threshold, 10)}},
+        configuration={"hnsw": {"space": space, "sync_threshold": threshold, "batch_size": min(threshold, 10)}},
         metadata={EMBEDDER: "wordllama:l2_supercat_256", DIMENSION: 256},
     )
     stranger.close()

@@ -125,6 +125,20 @@ def test_files_are_indexed_where_they_may_be(desk: Desk, folder: Path) -> None:
     assert "not in a directory" in desk.refusal("index_files", paths=["/etc/passwd"])
 
 
+def test_indexing_files_is_a_task_for_clients_that_have_tasks(host: Host) -> None:
+    extensions: dict[str, Any] = {"io.modelcontextprotocol/tasks": {}}
+    meta: dict[str, Any] = {**META, "io.modelcontextprotocol/clientCapabilities": {"extensions": extensions}}
+    arguments = {"paths": [], "collection": "tasked"}
+    handle = host.request("tools/call", name="index_files", arguments=arguments, _meta=meta)
+    assert handle["resultType"] == "task"
+
+    def look() -> dict[str, Any]:
+        return host.request("tasks/get", taskId=handle["taskId"], _meta=meta)
+
+    until(lambda: look()["status"] != "working", 30)
+    assert look()["result"]["structuredContent"]["created"] == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -154,6 +168,8 @@ def test_resources_are_listed_read_and_missed(desk: Desk) -> None:
     found = desk.read("vector://search?q=rivers&collection=rivers&k=1")
     assert "Rivers flow" in found["text"]
     assert UNTRUSTED in found["_meta"]
+    endless = desk.host.answer(desk.host.ask("resources/read", uri=f"vector://search?q=x&k={'9' * 5000}", **desk.extra))
+    assert "k is a number from 1 to 100" in endless["error"]["message"]
     for uri in ("vector://collections/none", "vector://collections/rivers/documents/none"):
         code = -32602 if desk.extra else -32002
         assert desk.host.answer(desk.host.ask("resources/read", uri=uri, **desk.extra))["error"]["code"] == code

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
+import tracemalloc
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.servers.vector.conftest import Opener, Shelf
+from tests.servers.vector.test_safekeeping import make_collection
 
-from mcp_server_vector.embedders import choose
+from mcp_server_vector.embedders import Embedder, choose
 from mcp_server_vector.fusion import fuse, similarity
 from mcp_server_vector.refusals import Mismatch, Missing, Refusal
 from mcp_server_vector.writing import Draft
@@ -99,12 +103,19 @@ def test_a_filter_finds_the_one_among_many_that_words_rank_low(shelf: Opener, tm
         ({"a": {"$in": []}}, None),
         (None, {"$contains": 1}),
         (None, {"$regex": "("}),
+        (None, {"$contains": ""}),
     ],
 )
 def test_a_filter_that_says_nothing_is_refused_in_words(facts: Shelf, where: Any, where_document: Any) -> None:
     for mode in ("semantic", "keyword"):
         with pytest.raises(Refusal, match="Chroma refused"):
             facts.search("the Earth", mode=mode, where=where, where_document=where_document)
+
+
+def test_a_pattern_that_is_too_much_for_the_engine_is_said_to_be_the_filter_s_fault(facts: Shelf) -> None:
+    for mode in ("semantic", "keyword"):
+        with pytest.raises(Refusal, match="Simplify the filters"):
+            facts.search("the Earth", mode=mode, where_document={"$regex": "(?:a{1000}){1000}"})
 
 
 def test_documents_are_got_and_deleted(facts: Shelf) -> None:
@@ -200,6 +211,48 @@ def test_a_similarity_falls_as_the_distance_grows(space: str) -> None:
     assert scores == sorted(scores, reverse=True)
     assert all(0 <= score <= 1 for score in scores)
     assert similarity(0.0, "cosine") == similarity(0.0, "l2") == 1.0
+
+
+SCORES: dict[str, Callable[[float], float]] = {
+    "cosine": lambda cosine: max(cosine, 0.0),
+    "l2": lambda cosine: 1 / (3 - 2 * cosine),  # 1 / (1 + distance), the distance of unit vectors being 2 - 2 cos
+    "ip": lambda cosine: 1 / (1 + math.exp(-cosine)),
+}
+
+
+@pytest.mark.parametrize("space", SCORES)
+def test_a_score_is_right_for_the_distance_of_the_collection(
+    shelf: Opener, tmp_path: Path, embedder: Embedder, space: str
+) -> None:
+    make_collection(tmp_path, 1000, space)
+    score = SCORES[space]
+    opened = shelf(tmp_path)
+    for name, text in FACTS.items():
+        opened.index(text, None, name)
+    query = "the largest animal on Earth"
+    vectors = embedder.embed([query, *FACTS.values()])
+    cosines = {name: float(vectors[0] @ vector) for name, vector in zip(FACTS, vectors[1:], strict=True)}
+    hits = opened.search(query, mode="semantic", top_k=len(FACTS))
+    assert [hit.id for hit in hits] == sorted(FACTS, key=lambda name: -cosines[name])
+    assert [hit.score for hit in hits] == pytest.approx([score(cosines[hit.id]) for hit in hits], abs=1e-3)
+    assert opened.search(FACTS["whale"], mode="semantic")[0].score == pytest.approx(score(1.0), abs=1e-3)
+
+
+@pytest.mark.slow
+def test_two_million_characters_are_indexed_without_being_held_twice(shelf: Opener, tmp_path: Path) -> None:
+    opened = shelf(tmp_path)
+    opened.index("What is loaded at the first use is loaded now.")
+    text = "".join(f"Sentence {number} of a very long story is told. " for number in range(50_000))[:2_000_000]
+    draft = Draft.make(text, None, "story")
+    tracemalloc.start()
+    try:
+        indexed = opened.run(opened.store.index("notes", draft))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert indexed.chunks > 2000
+    assert peak < 9_000_000  # 7 MB are those of a batch of passages, whatever the length of the text
+    assert opened.get("story")[0].text == text
 
 
 def test_a_fusion_of_nothing_with_something_is_in_order() -> None:

@@ -135,12 +135,19 @@ class Engine:
             await self.finish(self._load_to_read(name))
 
     async def _load_to_read(self, name: str) -> None:
+        async with self.undisturbed(name):
+            pass
+
+    @asynccontextmanager
+    async def undisturbed(self, name: str) -> AsyncGenerator[Collection | None]:
+        """A collection, if there is one, in its latest state, while nobody writes; inside `finish`. Raises `Busy`."""
         async with self._lock.hold(f"loading {name}"):
             await self._catch_up()
             collection = await self.call(self.chroma.find, name)
             if collection is not None:
-                await self.load(collection)
+                collection = await self.load(collection)
                 await self._record()
+            yield collection
 
     def _is_loaded(self, collection: Collection) -> bool:
         return self.settings.url is not None or collection.uuid in self._loaded

@@ -8,6 +8,7 @@ and whoever writes next does the write again.
 from __future__ import annotations
 
 import math
+import sqlite3
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,19 +20,24 @@ import aiosqlite
 from .words import spell, terms
 
 _SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS collections (id INTEGER PRIMARY KEY, uuid TEXT NOT NULL UNIQUE, dirty INTEGER NOT NULL);
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS collections (id INTEGER PRIMARY KEY, uuid TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS chunks (
     id INTEGER PRIMARY KEY, collection INTEGER NOT NULL, chunk TEXT NOT NULL, document TEXT NOT NULL,
     hash TEXT NOT NULL, UNIQUE (collection, chunk));
 CREATE INDEX IF NOT EXISTS chunks_document ON chunks (collection, document);
 CREATE TABLE IF NOT EXISTS pending (
-    collection TEXT NOT NULL, document TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (collection, document));
+    collection TEXT NOT NULL, document TEXT NOT NULL, text TEXT NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (collection, document));
 CREATE TABLE IF NOT EXISTS files (
     collection TEXT NOT NULL, path TEXT NOT NULL, size INTEGER NOT NULL, modified INTEGER NOT NULL,
     PRIMARY KEY (collection, path));
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
+COMMIT;
 """
+_VERSION: Final = 2
+_LEAST: Final = 0.1  # of the heaviest word's weight: lighter ones change no ranking, and match most of the passages
 _IN: Final = 500  # values in one IN (…)
 
 
@@ -52,6 +58,7 @@ class Pending:
     collection: str
     document: str
     body: str
+    text: str = ""
 
 
 class Keywords:
@@ -71,7 +78,10 @@ class Keywords:
             await writer.execute("PRAGMA synchronous=NORMAL")
             async with writer.execute("PRAGMA user_version") as cursor:
                 row = await cursor.fetchone()
-            if row is None or row[0] != 1:
+            version = 0 if row is None else int(row[0])
+            if version not in (0, _VERSION):
+                raise sqlite3.DatabaseError(f"it was made by another version of this program, {version}")
+            if version == 0:
                 await writer.executescript(_SCHEMA)
             reader = await aiosqlite.connect(path, isolation_level=None, timeout=10)
         except BaseException:
@@ -113,8 +123,8 @@ class Keywords:
             for word, found in zip(words, counts, strict=True)
             if found
         }
-        rare = {word: weight for word, weight in weights.items() if weight > 1e-6}
-        return rare or weights
+        least = max(weights.values(), default=0.0) * _LEAST
+        return {word: weight for word, weight in weights.items() if weight >= least}
 
     async def count(self, uuid: str) -> tuple[int, int]:
         """How many chunks and documents of a collection are here."""
@@ -160,7 +170,7 @@ class Keywords:
         if await self._number(uuid) is not None:
             return
         async with self.writing():
-            await self._writer.execute("INSERT OR IGNORE INTO collections (uuid, dirty) VALUES (?, 0)", (uuid,))
+            await self._writer.execute("INSERT OR IGNORE INTO collections (uuid) VALUES (?)", (uuid,))
             async with self._writer.execute("SELECT id FROM collections WHERE uuid = ?", (uuid,)) as cursor:
                 row = await cursor.fetchone()
             number = int(row[0]) if row else 0
@@ -204,9 +214,9 @@ class Keywords:
 
     async def note(self, pending: Iterable[Pending]) -> None:
         """Write down what is about to be done."""
-        values = [(each.collection, each.document, each.body) for each in pending]
+        values = [(each.collection, each.document, each.text, each.body) for each in pending]
         async with self.writing():
-            await self._writer.executemany("INSERT OR REPLACE INTO pending VALUES (?, ?, ?)", values)
+            await self._writer.executemany("INSERT OR REPLACE INTO pending VALUES (?, ?, ?, ?)", values)
 
     async def settle(self, collection: str, documents: Iterable[str]) -> None:
         """Strike out what was done, and the marks of the files that it was read from; inside `writing`."""
@@ -221,10 +231,10 @@ class Keywords:
 
     async def pending(self, collection: str, document: str) -> Pending | None:
         """One thing that was begun."""
-        sql = "SELECT body FROM pending WHERE collection = ? AND document = ?"
+        sql = "SELECT body, text FROM pending WHERE collection = ? AND document = ?"
         async with self._writer.execute(sql, (collection, document)) as cursor:
             row = await cursor.fetchone()
-        return None if row is None else Pending(collection, document, str(row[0]))
+        return None if row is None else Pending(collection, document, str(row[0]), str(row[1]))
 
     # --- what is remembered ---
 

@@ -15,3 +15,7 @@ class Busy(Refusal):
 
 class Mismatch(Refusal):
     """A collection was embedded by something else than what would search it now."""
+
+
+class Stale(Refusal):
+    """Another process wrote to the collection since its vectors were loaded here."""

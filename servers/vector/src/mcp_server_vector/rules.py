@@ -28,6 +28,7 @@ _KEY_LENGTH: Final = 64
 _VALUE_BYTES: Final = 1024
 _FILTER_DEPTH: Final = 8
 _FILTER_NODES: Final = 256
+_FILTER_TEXT: Final = 10_000  # of a pattern, SQLite takes 50,000 bytes
 _DEPTH_OF_OPERATORS: Final = frozenset({"$and", "$or"})
 
 
@@ -119,11 +120,18 @@ def check_filter(given: Filter | None, name: str) -> dict[str, object] | None:
             waiting += [(each, depth + 1) for each in cast("list[object]", value)]
         elif isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise Refusal(f"A number in the filter {name} needs more than 64 bits.")
-        elif isinstance(value, str) and _SURROGATE.search(value):
-            raise Refusal(f"A text in the filter {name} is broken: it holds half a character.")
+        elif isinstance(value, str):
+            _check_filter_text(value, name)
     if len(given) > 1:
         return {"$and": [{key: value} for key, value in given.items()]}
     return dict(given)
+
+
+def _check_filter_text(text: str, name: str) -> None:
+    if len(text) > _FILTER_TEXT:
+        raise Refusal(f"A text in the filter {name} has more than {_FILTER_TEXT} characters: give a part of it.")
+    if _SURROGATE.search(text) or "\x00" in text:  # at a NUL SQLite's patterns end, and let everything pass
+        raise Refusal(f"A text in the filter {name} holds NUL or half a character, which no document does.")
 
 
 def make_id(text: str) -> str:

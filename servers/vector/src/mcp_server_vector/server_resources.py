@@ -36,7 +36,7 @@ def add_resources(server: Server, store: Store) -> None:
     @server.resource(SEARCH, name="search", title="Search", mime_type="text/markdown")
     async def search(q: str, collection: str = DEFAULT_COLLECTION, k: str = "5") -> Results:  # pyright: ignore[reportUnusedFunction]  # registered
         """The passages that answer a question."""
-        if not (k.isascii() and k.isdigit() and 1 <= int(k) <= 100):
+        if not (k.isascii() and k.isdigit() and len(k) <= 3 and 1 <= int(k) <= 100):
             raise Refusal("k is a number from 1 to 100.")
         return show_hits(collection, await store.search(collection, q, Question(int(k))))
 

@@ -12,7 +12,7 @@ from .engine import Engine, Settings
 from .keywords import Pending
 from .preparation import Report
 from .records import Document, Hit, Indexed, Overview
-from .refusals import Mismatch, Missing
+from .refusals import Mismatch, Missing, Stale
 from .rules import Filter, check_collection, check_filter, check_id, check_query
 from .search import Question, Search
 from .vectors import DOCUMENT, PAGE, START, Chunk, Collection, check_embedder
@@ -66,7 +66,16 @@ class Store:
     async def search(self, collection: str, query: str, question: Question) -> list[Hit]:
         """Find passages, the best first."""
         query = check_query(query)
-        async with self._reading(collection) as found:
+        try:
+            async with self._reading(collection) as found:
+                return await self._search.run(found, query, question)
+        except Stale:
+            return await self.engine.finish(self._search_undisturbed(collection, query, question))
+
+    async def _search_undisturbed(self, collection: str, query: str, question: Question) -> list[Hit]:
+        async with self.engine.undisturbed(collection) as found:
+            if found is None:
+                raise await self._miss(collection)
             return await self._search.run(found, query, question)
 
     async def collections(self) -> list[Overview]:

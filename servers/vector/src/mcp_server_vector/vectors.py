@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from urllib.parse import quote, urlsplit
 
-from .refusals import Mismatch, Missing, Refusal
+from .refusals import Mismatch, Missing, Refusal, Stale
 from .rules import Scalar
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ class Chroma:
 
     def upsert(self, collection: Collection, chunks: Sequence[Chunk], vectors: Vectors) -> None:
         """Write chunks. Chroma merges metadata: a key that shall go is given as None."""
-        with _clearly():
+        with _clearly(writing=True):
             collection.handle.upsert(
                 ids=[chunk.id for chunk in chunks],
                 embeddings=vectors,
@@ -224,7 +224,7 @@ class Chroma:
 
     def delete(self, collection: Collection, ids: Sequence[str]) -> None:
         """Delete chunks, a page of them at most."""
-        with _clearly():
+        with _clearly(writing=True):
             collection.handle.delete(ids=list(ids))
 
     def count(self, collection: Collection) -> int:
@@ -315,8 +315,8 @@ def _given(conditions: Mapping[str, object]) -> dict[str, object]:
 
 
 @contextmanager
-def _clearly() -> Generator[None]:
-    """Turn what Chroma says of bad input into a refusal."""
+def _clearly(*, writing: bool = False) -> Generator[None]:
+    """Turn what Chroma says of bad input, and of trouble, into a refusal."""
     from chromadb.errors import ChromaError, InvalidArgumentError, NotFoundError
 
     try:
@@ -326,9 +326,14 @@ def _clearly() -> Generator[None]:
     except (ValueError, TypeError, InvalidArgumentError) as error:
         raise Refusal(f"Chroma refused this: {_first_line(error)}") from error
     except ChromaError as error:
-        raise Refusal(
-            f"Chroma failed: {_first_line(error)}. See to its disk, then call again; what was acknowledged is kept."
-        ) from error
+        if "Error finding id" in str(error):  # it has the text and not the vector, which another process added
+            raise Stale("Another process is writing to this collection: call again.") from error
+        advice = (
+            "See to its disk, then call again; what was acknowledged is kept."
+            if writing
+            else "Simplify the filters, if there are any; if there are none, see to its disk."
+        )
+        raise Refusal(f"Chroma failed: {_first_line(error)}. {advice}") from error
 
 
 def _digest(rows: object) -> str:

@@ -38,8 +38,7 @@ class Draft:
 
     def note(self, collection: str) -> Pending:
         """What it takes to index it again."""
-        body = {"text": self.text, "metadata": self.metadata, "hash": self.hash}
-        return Pending(collection, self.id, json.dumps(body))
+        return Pending(collection, self.id, json.dumps({"metadata": self.metadata, "hash": self.hash}), self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +122,7 @@ class Writer:
             embedder = await self._engine.preparation.embedder()
             if collection is not None:
                 check_embedder(collection, embedder.name)
-            draft = Draft(pending.document, body["text"], body["metadata"], body["hash"])
+            draft = Draft(pending.document, pending.text, body["metadata"], body["hash"])
             await self._put(pending.collection, [draft], embedder)
         elif collection is not None:
             there = await self._chunks_of(collection, [pending.document])
