@@ -128,7 +128,7 @@ def test_files_are_indexed_where_they_may_be(desk: Desk, folder: Path) -> None:
 def test_indexing_files_is_a_task_for_clients_that_have_tasks(host: Host) -> None:
     extensions: dict[str, Any] = {"io.modelcontextprotocol/tasks": {}}
     meta: dict[str, Any] = {**META, "io.modelcontextprotocol/clientCapabilities": {"extensions": extensions}}
-    arguments = {"paths": [], "collection": "tasked"}
+    arguments: dict[str, Any] = {"paths": [], "collection": "tasked"}
     handle = host.request("tools/call", name="index_files", arguments=arguments, _meta=meta)
     assert handle["resultType"] == "task"
 
