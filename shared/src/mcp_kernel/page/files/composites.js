@@ -44,7 +44,7 @@ export function members(schema, about) {
 }
 
 function object({ schema }, about) {
-  if (!schema.properties) return pairs(schema, about);
+  if (!isObject(schema.properties)) return pairs(schema, about);
   const body = el("div", { class: "nest" });
   let inner = null;
   const open = () => {

@@ -9,6 +9,7 @@ import { mirror } from "./stateless.js";
 
 const MOST_PAGES = 100;
 const MOST_ROUNDS = 10;
+const SOON = 100; // milliseconds between a notice and what follows from it
 const LISTS = {
   tools: ["tools/list", "tools", "tools"],
   resources: ["resources/list", "resources", "resources"],
@@ -30,6 +31,7 @@ export class Connection extends EventTarget {
     roots: [],
   };
   #listener = null;
+  #due = new Map();
   #wanted = false; // whether changes are to be heard: the page looks at this server
 
   constructor(listed, questions) {
@@ -75,6 +77,12 @@ export class Connection extends EventTarget {
     await peer?.close();
   }
 
+  /** Close, and forget what was offered. */
+  leave() {
+    for (const list of Object.keys(LISTS)) this.lists[list] = [];
+    return this.close();
+  }
+
   #fail(error) {
     this.#hangUp();
     this.error = error;
@@ -110,12 +118,18 @@ export class Connection extends EventTarget {
         cursor = result.nextCursor;
         if (typeof cursor !== "string" || seen.has(cursor)) break;
         seen.add(cursor);
+        if (found.length > this.lists[list].length) this.#publish(list, [...found]);
       }
       this.lists[list] = found;
       delete this.broken[list];
     } catch (error) {
       this.broken[list] = error.message;
     }
+    this.#publish(list, this.lists[list]);
+  }
+
+  #publish(list, found) {
+    this.lists[list] = found;
     this.dispatchEvent(new CustomEvent("list", { detail: list }));
   }
 
@@ -226,14 +240,29 @@ export class Connection extends EventTarget {
     }, patience);
   }
 
+  /** Do something soon, and once, however often a server says that it is due; again only when it is done. */
+  #soon(key, action) {
+    const known = this.#due.get(key);
+    if (known) return void (known.again = true);
+    const mine = { again: false };
+    this.#due.set(key, mine);
+    setTimeout(async () => {
+      mine.again = false;
+      if (this.state === "open") await action();
+      this.#due.delete(key);
+      if (mine.again) this.#soon(key, action);
+    }, SOON);
+  }
+
   #notice(method, params) {
     const changed = /^notifications\/(tools|resources|prompts)\/list_changed$/.exec(method)?.[1];
-    if (changed) this.load(changed);
-    if (changed === "resources") this.load("templates");
+    if (changed) this.#soon(changed, () => this.load(changed));
+    if (changed === "resources") this.#soon("templates", () => this.load("templates"));
     if (method === "notifications/resources/updated" && typeof params.uri === "string") {
       const known = this.subscribed.get(params.uri);
-      if (known) this.subscribed.set(params.uri, { changes: known.changes + 1, at: new Date() });
-      this.dispatchEvent(new CustomEvent("updated", { detail: params.uri }));
+      if (!known) return;
+      this.subscribed.set(params.uri, { changes: known.changes + 1, at: new Date() });
+      this.#soon(`updated ${params.uri}`, () => this.dispatchEvent(new CustomEvent("updated", { detail: params.uri })));
     }
     this.dispatchEvent(new CustomEvent("notice", { detail: { method, params } }));
   }

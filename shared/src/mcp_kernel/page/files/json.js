@@ -7,10 +7,19 @@ const LONGEST = 300; // characters of a text that are shown at once
 const BUDGET = 400; // rows that are open from the start
 const DEEPEST = 4; // levels that are open from the start
 
-/** Show a value; `title` names it for whoever copies it. */
+/** A value as JSON; of one that is nested too deep to be written, a word. */
+export function write(value, indent) {
+  try {
+    return JSON.stringify(value, null, indent) ?? "";
+  } catch {
+    return "(nested too deep)";
+  }
+}
+
+/** Show a value. */
 export function tree(value, { open = DEEPEST, copy = true } = {}) {
   const budget = { rows: BUDGET };
-  return el("div", { class: "json" }, copy ? copier(() => JSON.stringify(value, null, 2), "Copy as JSON") : null, node(null, value, open, budget));
+  return el("div", { class: "json" }, copy ? copier(() => write(value, 2), "Copy as JSON") : null, node(null, value, open, budget));
 }
 
 function node(name, value, open, budget) {

@@ -2,9 +2,10 @@
 
 import { button, copier, el, fill, put, size, span } from "./dom.js";
 import { download } from "./content.js";
-import { tree } from "./json.js";
+import { tree, write } from "./json.js";
 
-const SHOWN = 400; // entries in the document at once
+const SHOWN = 300; // entries in the document at once
+const PAUSE = 300; // milliseconds between two pictures of a wire that is full
 
 export class Log {
   #journal = null;
@@ -36,11 +37,13 @@ export class Log {
     this.#draw();
   }
 
+  /** Draw with the next picture, or a little later where much comes. */
   #later() {
     if (this.#due) return;
     this.#due = true;
-    requestAnimationFrame(() => { this.#due = false; this.#draw(); });
-    setTimeout(() => { if (this.#due) { this.#due = false; this.#draw(); } }, 500); // a tab in the background has no frames
+    const draw = () => { this.#due = false; this.#draw(); };
+    if (document.hidden || this.#rows.size >= SHOWN) setTimeout(draw, PAUSE);
+    else requestAnimationFrame(draw);
   }
 
   #draw() {
@@ -85,11 +88,11 @@ export class Log {
 
   #save() {
     const all = this.#journal.entries.map(({ at, from, message, ms, http }) => ({ at, from, message, ms, http }));
-    download(new Blob([JSON.stringify(all, null, 2)], { type: "application/json" }), "wire.json");
+    download(new Blob([write(all, 2)], { type: "application/json" }), "wire.json");
   }
 }
 
-const text = (entry) => (typeof entry.message === "string" ? entry.message : entry.size < 20_000 ? JSON.stringify(entry.message) : "");
+const text = (entry) => (typeof entry.message === "string" ? entry.message : entry.size < 20_000 ? write(entry.message) : "");
 
 function detail(entry) {
   const { http, at, message, event } = entry;
@@ -106,5 +109,5 @@ const headers = (title, given) => (given ? el("dl", { class: "headers", "aria-la
 function curl(http, message) {
   const quote = (value) => `'${value.replaceAll("'", `'\\''`)}'`;
   const given = Object.entries(http.headers).map(([name, value]) => `-H ${name === "authorization" ? '"authorization: Bearer $TOKEN"' : quote(`${name}: ${value}`)}`);
-  return ["curl -sN", ...given, "-d", quote(JSON.stringify(message)), quote(new URL(http.path, location.href).href)].join(" ");
+  return ["curl -sN", ...given, "-d", quote(write(message)), quote(new URL(http.path, location.href).href)].join(" ");
 }

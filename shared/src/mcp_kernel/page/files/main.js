@@ -3,6 +3,7 @@
 import { Catalog, nameOf } from "./catalog.js";
 import { Connection } from "./connection.js";
 import { button, el, fill } from "./dom.js";
+import { write } from "./json.js";
 import { Log } from "./log.js";
 import { overview } from "./overview.js";
 import { promptPane, resourcePane, templatePane, toolPane } from "./panes.js";
@@ -58,7 +59,7 @@ function show(kind, name) {
   const readable = kind === "resource" && name ? (item ?? { uri: name }) : item; // a link may lead to what is in no list
   const key = readable ? `${kind} ${name}` : "";
   const known = panes.get(`${current.name} ${key}`);
-  const fresh = !known || (readable && JSON.stringify(known.item) !== JSON.stringify(readable));
+  const fresh = !known || (readable && write(known.item) !== write(readable));
   if (fresh) {
     const follow = (uri) => go(current.name, "resource", uri);
     const made = readable ? PANES[kind](current, readable, follow) : overview(current);

@@ -75,7 +75,7 @@ function terms(connection) {
     field("Token", token, put(el("span", { id: "token-hint" }), "sent as a bearer token, kept in this tab's memory alone")),
     el("fieldset", {}, el("legend", {}, "Offered to the server"), offers.map(([, , label]) => label)),
     field("Roots", roots, "one a line: the URI, then a name"),
-    el("div", { class: "actions" }, el("button", { class: "primary" }, "Connect"), button("Disconnect", () => connection.close(), {})));
+    el("div", { class: "actions" }, el("button", { class: "primary" }, "Connect"), button("Disconnect", () => connection.leave(), {})));
 }
 
 const select = (values, chosen) => {

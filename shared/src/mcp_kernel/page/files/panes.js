@@ -135,7 +135,7 @@ function subscription(connection, uriOf, run) {
   connection.addEventListener("updated", ({ detail }) => {
     if (detail !== uri || !connection.subscribed.has(detail)) return;
     show();
-    run.run();
+    run.run({ again: true });
   });
   connection.addEventListener("state", show);
   return el("div", { class: "subscription" }, toggle, words);

@@ -9,6 +9,7 @@ import { isObject } from "./schema.js";
 
 const REFUSED = -1; // the code with which a host says that its user said no (client/sampling, "Error Handling")
 const UNKNOWN = -32601;
+const MOST_WAITING = 20; // questions; a person who must answer more is not asked but kept
 
 class Refused extends Error {
   code = REFUSED;
@@ -31,6 +32,7 @@ export class Questions {
     if (method === "roots/list") return { roots: connection.settings.roots };
     const ask = { "elicitation/create": params.mode === "url" ? askToVisit : askForm, "sampling/createMessage": askModel }[method];
     if (!ask) throw Object.assign(new Error(`This console does not answer ${method}.`), { code: UNKNOWN });
+    if (this.#waiting >= MOST_WAITING) throw new Refused("Too many questions are open already.");
     this.#waiting += 1;
     const mine = this.#turn.then(() => this.#show(ask, connection, params, label, signal));
     this.#turn = mine.catch(() => {}).then(() => { this.#waiting -= 1; });

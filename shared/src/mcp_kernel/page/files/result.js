@@ -2,21 +2,34 @@
 
 import { el, fill, tabs } from "./dom.js";
 import { content } from "./content.js";
-import { tree } from "./json.js";
+import { looksLikeDiff } from "./diff.js";
+import { tree, write } from "./json.js";
 import { data, isTabular } from "./table.js";
 
 /** Show the result of a tool; what reads best comes first. */
 export function toolResult(result, open) {
   const structured = result.structuredContent;
   const views = {};
-  const showContent = () => content(result.content ?? [], open);
-  const name = isTabular(structured) ? "Table" : "Data";
-  const hasTable = structured !== undefined && name === "Table";
-  if (hasTable) views[name] = () => data(structured);
-  if (structured === undefined || (Array.isArray(result.content) && result.content.length)) views.Content = showContent;
-  if (structured !== undefined && !hasTable) views[name] = () => data(structured);
+  const blocks = Array.isArray(result.content) ? result.content : [];
+  const showData = () => data(structured);
+  const showContent = () => content(blocks, open);
+  if (structured === undefined) views.Content = showContent;
+  else if (blocks.some((each) => typeof each?.text === "string" && looksLikeDiff(each.text))) Object.assign(views, { Content: showContent, Data: showData });
+  else if (isTabular(structured)) Object.assign(views, { Table: showData, Content: showContent });
+  else if (repeats(blocks, structured)) Object.assign(views, { Data: showData, Content: showContent });
+  else Object.assign(views, { Content: showContent, Data: showData });
   views.JSON = () => tree(result);
   return shown(views, result.isError === true);
+}
+
+/** Whether the content says no more than the data: nothing, or the same as JSON. */
+function repeats(blocks, structured) {
+  if (blocks.length !== 1 || blocks[0]?.type !== "text") return blocks.length === 0;
+  try {
+    return write(JSON.parse(blocks[0].text)) === write(structured);
+  } catch {
+    return false;
+  }
 }
 
 /** Show the messages of a prompt. */

@@ -1,7 +1,8 @@
 // A call and what becomes of it: the button, progress, what is logged meanwhile, the result, and the calls before.
 
 import { button, el, fill, put, span } from "./dom.js";
-import { tree } from "./json.js";
+import { tree, write } from "./json.js";
+import { RpcError } from "./revisions.js";
 import { Task } from "./tasks.js";
 
 const MOST_LOGS = 200;
@@ -21,8 +22,11 @@ export function runner({ verb, prepare, send, render, restore, label }) {
   const stop = button("Cancel", () => stop.act?.(), { hidden: true, title: "Ctrl+." });
   const past = [];
   let running = null;
+  let due = false;
 
-  async function run() {
+  /** Make a call; one that is in flight is not made twice, but `again` asks for another when it has ended. */
+  async function run({ again = false } = {}) {
+    due = again && running !== null;
     if (running) return;
     let input;
     try {
@@ -44,7 +48,8 @@ export function runner({ verb, prepare, send, render, restore, label }) {
       if (result instanceof Task) result = await follow(result, watch, running.signal);
       end = { word: result.isError ? "the tool failed" : "done", failed: result.isError === true, element: render(result) };
     } catch (error) {
-      end = { word: running.signal.aborted ? "cancelled" : "refused", failed: true, element: failure(error) };
+      const given = running.signal.aborted ? running.signal.reason : error;
+      end = { word: running.signal.aborted || error.cancelled ? "cancelled" : "refused", failed: true, element: failure(given) };
     }
     clearInterval(clock);
     running = null;
@@ -54,6 +59,7 @@ export function runner({ verb, prepare, send, render, restore, label }) {
     put(fill(out, watch.isEmpty() ? null : watch.element), end.element);
     say(end);
     remember(input, end);
+    if (due) run();
   }
 
   async function follow(task, watch, signal) {
@@ -76,7 +82,7 @@ export function runner({ verb, prepare, send, render, restore, label }) {
     past.splice(MOST_BEFORE);
     fill(before, past.slice(1).map((each) => el("li", {},
       button(each.at.toLocaleTimeString(), () => { restore?.(each.input); fill(out, each.end.element); say(each.end); }, { class: "quiet", title: "Show this call again" }),
-      el("span", { class: each.end.failed ? "bad" : "good" }, each.end.word), el("code", {}, (JSON.stringify(each.input) ?? "").slice(0, 120)))));
+      el("span", { class: each.end.failed ? "bad" : "good" }, each.end.word), el("code", {}, write(each.input).slice(0, 120)))));
     earlier.hidden = past.length < 2;
   }
 
@@ -93,39 +99,54 @@ function meanwhile() {
   const words = el("span", { class: "hint" });
   const logs = el("ol", { class: "logs", "aria-label": "Log" });
   const line = el("div", { class: "progress" }, bar, words);
+  const said = []; // logs that are not shown yet
+  let progress = null; // the last that was heard
   let heard = 0;
+  let drawn = false; // whether the next picture is asked for
+  const draw = () => {
+    if (progress) showProgress(progress);
+    put(logs, said.splice(0).map(logged));
+    while (logs.children.length > MOST_LOGS) logs.firstChild.remove();
+  };
+  const showProgress = ({ progress: done, total, message }) => {
+    bar.hidden = false;
+    if (Number.isFinite(done) && Number.isFinite(total) && total > 0) {
+      bar.max = total;
+      bar.value = Math.min(Math.max(done, 0), total);
+    }
+    fill(words, `${done}${total === undefined ? "" : ` of ${total}`}`, message ? ` · ${String(message).slice(0, 500)}` : "");
+  };
   return {
     element: el("div", { class: "meanwhile" }, line, logs),
     isEmpty: () => heard === 0,
-    done: () => { line.hidden = true; },
+    done: () => { draw(); line.hidden = true; },
     task(wire) {
       bar.hidden = false;
       if (bar.position < 0) bar.removeAttribute("value");
       fill(words, el("strong", {}, "task "), el("code", {}, String(wire.taskId).slice(0, 12)), ` ${wire.status}`, wire.statusMessage ? `: ${wire.statusMessage}` : "");
     },
+    /** However much comes, it is drawn once for each picture on the screen. */
     notice(method, params) {
-      if (method === "notifications/progress") {
-        bar.hidden = false;
-        const { progress, total, message } = params;
-        if (typeof total === "number" && total > 0) {
-          bar.max = total;
-          bar.value = Math.min(progress, total);
-        }
-        fill(words, `${progress}${total === undefined ? "" : ` of ${total}`}`, message ? ` · ${message}` : "");
-      } else if (method === "notifications/message") {
-        heard += 1;
-        put(logs, el("li", { class: `log ${["error", "critical", "alert", "emergency"].includes(params.level) ? "bad" : ""}` },
-          el("span", { class: "level" }, String(params.level)), params.logger ? el("code", {}, String(params.logger)) : null,
-          typeof params.data === "string" ? el("span", {}, params.data.slice(0, 2000)) : tree(params.data, { open: 1, copy: false })));
-        if (logs.children.length > MOST_LOGS) logs.firstChild.remove();
-      }
+      if (method === "notifications/progress") progress = params;
+      else if (method === "notifications/message") heard = said.push(params);
+      else return;
+      said.splice(0, said.length - MOST_LOGS);
+      if (drawn) return;
+      drawn = true;
+      requestAnimationFrame(() => { drawn = false; draw(); });
     },
   };
 }
 
+function logged({ level, logger, data }) {
+  const bad = ["error", "critical", "alert", "emergency"].includes(level);
+  return el("li", { class: bad ? "log bad" : "log" }, el("span", { class: "level" }, String(level)), logger ? el("code", {}, String(logger)) : null,
+    typeof data === "string" ? el("span", {}, data.slice(0, 2000)) : tree(data, { open: 1, copy: false }));
+}
+
 /** Why there is no result. */
 function failure(error) {
-  const code = error.code ?? error.status;
+  const code = error instanceof RpcError ? error.code : undefined; // a status stands in the message
   return el("div", { class: "result failed" }, el("p", {}, el("strong", {}, code === undefined ? "" : `${code} `), error.message),
     error.data === undefined ? null : tree(error.data, { open: 2 }));
 }

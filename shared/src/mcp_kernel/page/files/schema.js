@@ -9,7 +9,7 @@ export function resolve(schema, root) {
   for (let step = 0; isObject(found) && typeof found.$ref === "string"; step += 1) {
     const { $ref, ...beside } = found;
     const target = step < MOST_STEPS ? locate($ref, root) : {};
-    found = { ...(isObject(target) ? target : {}), ...beside };
+    found = { ...object(target), ...beside };
   }
   if (!isObject(found)) return {};
   if (!Array.isArray(found.allOf)) return found;
@@ -19,8 +19,8 @@ export function resolve(schema, root) {
 }
 
 function merge(one, other) {
-  const properties = { ...one.properties, ...other.properties };
-  const required = [...new Set([...(one.required ?? []), ...(other.required ?? [])])];
+  const properties = { ...object(one.properties), ...object(other.properties) };
+  const required = [...new Set([...array(one.required), ...array(other.required)])];
   return { ...other, ...one, ...(Object.keys(properties).length && { properties }), ...(required.length && { required }) };
 }
 
@@ -41,28 +41,29 @@ function locate(reference, root) {
  * (a list of choices), `variants`, `object`, `list`, `string`, `number`, `integer`, `boolean`, or `json` for all else.
  * `nullable` tells whether null is allowed beside.
  */
-export function read(given, root) {
+export function read(given, root, depth = 0) {
+  if (depth > MOST_STEPS) return { kind: "json", schema: {} };
   const schema = resolve(given, root);
   const choices = readChoices(schema);
   if (choices) return { kind: "choice", schema, choices };
-  const alternatives = (schema.anyOf ?? schema.oneOf ?? []).map((each) => resolve(each, root));
+  const alternatives = array(schema.anyOf ?? schema.oneOf).map((each) => resolve(each, root));
   const types = Array.isArray(schema.type) ? schema.type : schema.type ? [schema.type] : [];
-  if (alternatives.length && !schema.properties) {
+  if (alternatives.length && !isObject(schema.properties)) {
     const rest = alternatives.filter((each) => each.type !== "null");
     const { anyOf: _a, oneOf: _o, ...beside } = schema;
     const nullable = rest.length < alternatives.length;
-    if (rest.length === 1) return { ...read({ ...rest[0], ...beside }, root), nullable };
+    if (rest.length === 1) return { ...read({ ...rest[0], ...beside }, root, depth + 1), nullable };
     return { kind: "variants", schema, nullable, variants: rest.slice(0, MOST_STEPS) };
   }
   if (types.length > 1) {
     const rest = types.filter((type) => type !== "null");
     const nullable = rest.length < types.length;
-    if (rest.length === 1) return { ...read({ ...schema, type: rest[0] }, root), nullable };
+    if (rest.length === 1) return { ...read({ ...schema, type: rest[0] }, root, depth + 1), nullable };
     return { kind: "variants", schema, nullable, variants: rest.map((type) => ({ ...schema, type })) };
   }
-  const type = types[0] ?? (schema.properties ? "object" : schema.items ? "array" : undefined);
+  const type = types[0] ?? (isObject(schema.properties) ? "object" : schema.items ? "array" : undefined);
   if (type === "array") return readList(schema, root);
-  if (type === "object") return { kind: schema.properties || schema.additionalProperties !== false ? "object" : "json", schema };
+  if (type === "object") return { kind: isObject(schema.properties) || schema.additionalProperties !== false ? "object" : "json", schema };
   if (["string", "number", "integer", "boolean"].includes(type)) return { kind: type, schema };
   return { kind: "json", schema };
 }
@@ -121,5 +122,7 @@ export function typeName(given, root) {
 export const hasFurtherRules = (schema) =>
   isObject(schema) && ["if", "not", "dependentRequired", "dependentSchemas", "patternProperties", "minProperties"].some((word) => word in schema);
 
+const array = (value) => (Array.isArray(value) ? value : []);
+const object = (value) => (isObject(value) ? value : {});
 export const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 const show = (value) => (typeof value === "string" ? value : JSON.stringify(value));

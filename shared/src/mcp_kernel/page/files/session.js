@@ -16,7 +16,6 @@ const pause = (ms, signal) =>
 
 export class Session {
   legacy = true;
-  #number = 0;
   #calls = new Map();
   #asked = new Map(); // requests of the server that are not answered yet
   #headers = {};
@@ -53,7 +52,7 @@ export class Session {
   /** Send a request and wait for its result; to give it up is to say so. */
   async request(method, params, { signal, notice, opened, label } = {}) {
     signal?.throwIfAborted();
-    const id = ++this.#number;
+    const id = this.wire.number();
     const call = { id, notice, label, signal, answer: undefined };
     this.#calls.set(id, call);
     const hangUp = new AbortController();

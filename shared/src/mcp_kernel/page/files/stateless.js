@@ -23,14 +23,13 @@ export function mirror(schema, value, headers = {}) {
     if (typeof header === "string" && /^[\w!#$%&'*+.^`|~-]+$/.test(header) && ["string", "number", "boolean"].includes(typeof inner)) {
       headers[`mcp-param-${header.toLowerCase()}`] = encodeHeader(String(inner));
     }
-    if (described?.properties) mirror(described, inner, headers);
+    if (described?.properties && typeof inner === "object") mirror(described, inner, headers);
   }
   return headers;
 }
 
 export class Stateless {
   legacy = false;
-  #number = 0;
 
   /** `settings` is read anew for each request; `notice(method, params)` hears what belongs to no call. */
   constructor(wire, revision, settings, notice) {
@@ -50,7 +49,7 @@ export class Stateless {
 
   /** Send a request and wait for its result; to give it up is to hang up. */
   async request(method, params, { signal, notice, headers } = {}) {
-    const id = ++this.#number;
+    const id = this.wire.number();
     const meta = {
       ...params._meta,
       [`${META}protocolVersion`]: this.revision,

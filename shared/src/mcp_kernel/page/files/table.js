@@ -1,12 +1,13 @@
 // Data as tables: rows in columns that can be sorted, and what an object holds beside its tables.
 
 import { button, copier, el, fill, put } from "./dom.js";
-import { tree } from "./json.js";
+import { tree, write } from "./json.js";
 import { isObject } from "./schema.js";
 
 const CHUNK = 200; // rows that are shown at once
 const LONGEST = 240; // characters of a cell that are shown at once
 const MOST_COLUMNS = 60;
+const MOST_FACTS = 100; // names, or values of one name, that are shown outside a table
 
 /** Whether a value reads best as a table, or holds one. */
 export function isTabular(value) {
@@ -38,14 +39,19 @@ function asTable(value) {
 function facts(value, leave) {
   const rest = Object.entries(value).filter(([name, inner]) => !leave.includes(name) && inner !== null);
   if (!rest.length) return null;
+  if (rest.length > MOST_FACTS) return tree(value, { open: 1 });
   const isPlain = (inner) => typeof inner !== "object";
   return el("dl", { class: "facts" }, rest.map(([name, inner]) => el("div", { class: isPlain(inner) && String(inner).length < 60 ? "short" : null },
     el("dt", {}, name), el("dd", {}, isPlain(inner) ? text(inner) : list(inner)))));
 }
 
-const list = (inner) => (Array.isArray(inner) && inner.every((each) => typeof each !== "object") ? inner.join(", ") || "none" : tree(inner, { open: 1, copy: false }));
+const list = (inner) => (Array.isArray(inner) && inner.length <= MOST_FACTS && inner.every((each) => typeof each !== "object" && String(each).length < LONGEST) ? inner.join(", ") || "none" : tree(inner, { open: 1, copy: false }));
 
-const text = (inner) => (String(inner).includes("\n") ? el("pre", {}, String(inner)) : String(inner));
+const text = (inner) => {
+  const whole = String(inner);
+  const cut = whole.length > LONGEST * 50 ? `${whole.slice(0, LONGEST * 50)} … (${whole.length} characters)` : whole;
+  return cut.includes("\n") ? el("pre", {}, cut) : cut;
+};
 
 /** A table; a click on a column's head sorts by it, up and then down. */
 function table({ columns, rows }) {
@@ -79,7 +85,7 @@ function table({ columns, rows }) {
 function cell(value, number) {
   if (value === null || value === undefined) return el("td", { class: "null" }, value === null ? "null" : "");
   if (typeof value === "number") return el("td", { class: number ? "number" : null }, String(value));
-  const whole = typeof value === "string" ? value : JSON.stringify(value);
+  const whole = typeof value === "string" ? value : write(value);
   if (whole.length <= LONGEST) return el("td", { class: typeof value === "object" ? "mono" : null }, whole);
   const shown = el("td", {}, `${whole.slice(0, LONGEST)}…`);
   shown.append(button("all", () => fill(shown, whole.slice(0, 100_000)), { class: "quiet" }));

@@ -22,7 +22,7 @@ export class Task {
       const { status, statusMessage, result, error } = this.wire;
       if (status === "completed") return result ?? {};
       if (status === "failed") throw new RpcError(error ?? { message: statusMessage });
-      if (status === "cancelled") throw new Error(`The task was cancelled. ${statusMessage ?? ""}`);
+      if (status === "cancelled") throw Object.assign(new Error(`The task was cancelled. ${statusMessage ?? ""}`), { cancelled: true });
       if (status === "input_required") await this.#answer(signal);
       await this.#pause(signal);
       this.wire = await this.connection.peer.request("tasks/get", { taskId: this.id }, { signal });

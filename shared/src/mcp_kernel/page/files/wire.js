@@ -3,6 +3,7 @@
 import { EventReader } from "./events.js";
 
 const MOST = 32 * 1024 * 1024; // characters of an answer
+const SLICE = 10; // milliseconds of reading, after which the page is drawn
 
 /** The answer was no message: its HTTP status, and what it said. */
 export class HttpError extends Error {
@@ -14,10 +15,16 @@ export class HttpError extends Error {
 
 export class Wire {
   token = ""; // in memory alone, and in no journal
+  #number = 0;
 
   constructor(path, journal) {
     this.path = path;
     this.journal = journal;
+  }
+
+  /** An id for a request: never one that this page has used at this endpoint. */
+  number() {
+    return ++this.#number;
   }
 
   /**
@@ -73,9 +80,14 @@ export class Wire {
   async #stream(response, take, end, note) {
     const reader = new EventReader();
     const text = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let since = performance.now();
     for (;;) {
       const { value, done } = await text.read();
       if (done) return;
+      if (performance.now() - since > SLICE) {
+        await new Promise((resolve) => setTimeout(resolve)); // whatever comes, the person at the page comes first
+        since = performance.now();
+      }
       for (const event of reader.push(value)) {
         if (event.id !== undefined) end.id = event.id;
         if (event.retry !== undefined) end.retry = event.retry;
