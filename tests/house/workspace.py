@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Project = dict[str, Any]
 
-SKELETON: Final = ("pyproject.toml", "README.md", "server.json", "Dockerfile")
+SKELETON: Final = ("pyproject.toml", "README.md", "server.json")
 PACKAGE_SKELETON: Final = ("__init__.py", "__main__.py", "py.typed", "cli.py", "server.py")
 
 

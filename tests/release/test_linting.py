@@ -102,15 +102,16 @@ def test_a_positional_argument_behind_a_named_one_is_complained_of() -> None:
         ("README.md", "<!-- mcp-name: ", "<!-- name: ", "has the marks []"),
         ("README.md", "/sqlite -->", "/other -->", "has the marks ['io.github.mcp-reference-servers/other']"),
         ("README.md", "/sqlite -->", "/sqlite --> Hello", "no line of its own"),
-        ("Dockerfile", "LABEL io.modelcontextprotocol.server.name", "LABEL name", "Dockerfile has no line"),
+        ("../../Dockerfile", "LABEL io.modelcontextprotocol.server.name", "LABEL name", "Dockerfile has no line"),
         ("src/mcp_server_sqlite/__init__.py", '"0.1.0"', '"0.2.0"', "__version__ is not 0.1.0"),
     ],
 )
 def test_what_must_agree_with_an_entry_is_looked_at(
     name: str, old: str, new: str, complaint: str, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "sqlite"
+    folder = tmp_path / "servers" / "sqlite"
     shutil.copytree(SQLITE.folder, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(SQLITE.folder.parents[1] / "Dockerfile", tmp_path)
     file = folder / name
     assert old in file.read_text("utf-8")
     file.write_text(file.read_text("utf-8").replace(old, new), "utf-8")

@@ -78,10 +78,12 @@ def test_the_desk_takes_its_tickets(tmp_path: Path) -> None:
 
 
 def test_the_data_can_be_made_alone_into_an_empty_folder(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "mcp_sandbox", "--data", str(tmp_path / "demo")]
+    command = [sys.executable, "-m", "mcp_sandbox", "data", str(tmp_path / "demo")]
     assert subprocess.run(command, check=False, capture_output=True).returncode == 0
     made = sorted(each.name for each in (tmp_path / "demo").iterdir())
     assert made == ["handbook", "price-list", "shop.db", "shop.sql", "tickets.json"]
     assert json.loads((tmp_path / "demo" / "tickets.json").read_text())
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 0
+    (tmp_path / "demo" / "tickets.json").unlink()
     again = subprocess.run(command, check=False, capture_output=True, text=True)
     assert (again.returncode, "is not empty" in again.stderr) == (2, True)

@@ -50,8 +50,8 @@ def lint_surroundings(package: Package) -> list[str]:
     )
     if f"<!-- mcp-name: {package.registered} -->" not in readme.splitlines():
         found.append("README.md has no line of its own with the comment mcp-name")
-    label = f'LABEL io.modelcontextprotocol.server.name="{package.registered}"'
-    if label not in (package.folder / "Dockerfile").read_text("utf-8").splitlines():
+    label = f'LABEL io.modelcontextprotocol.server.name="{package.registered.removesuffix(package.name)}${{SERVER}}"'
+    if label not in (package.folder.parents[1] / "Dockerfile").read_text("utf-8").splitlines():
         found.append(f"Dockerfile has no line {label}")
     code = (package.folder / "src" / package.module / "__init__.py").read_text("utf-8")
     if f'__version__ = "{package.version}"' not in code.splitlines():

@@ -1,16 +1,18 @@
-"""The command line: `sandbox` runs every server, `sandbox --data DIR` only makes the demo data."""
+"""The command line: `sandbox` runs every server; its commands are for those who run them in containers."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import os
+import re
 import socket
 import sys
 from pathlib import Path
 from typing import NoReturn
 
 _LAST_PORT = 65535
+_WAY = re.compile(r"([a-z][a-z0-9-]*)=(https?://[A-Za-z0-9.-]+:\d+)")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -24,18 +26,34 @@ def main() -> None:
     arguments = parser.parse_args()
     if os.name == "nt":
         parser.error("Windows is not served: the servers are reached over Unix domain sockets")
-    if arguments.data is not None:
-        _make_data(parser, arguments.data)
-        return
+    if arguments.command == "data":
+        _make_data(parser, arguments.folder)
+    elif arguments.command == "secrets":
+        _make_secrets(parser, arguments.folder)
+    elif arguments.command == "smoke":
+        from mcp_sandbox.smoke import check
+
+        sys.exit(asyncio.run(check(arguments.url.rstrip("/"))))
+    else:
+        _serve(parser, arguments)
+
+
+def _serve(parser: _Parser, arguments: argparse.Namespace) -> None:
+    """Run all servers, or the front alone before others."""
     try:
         listener = listen(arguments.host, arguments.port)
     except OSError as error:
         where = f"{arguments.host}:{arguments.port}"
         parser.error(f"cannot listen on {where}: {error.strerror or error}; --port 0 takes a free port")
-    from mcp_sandbox.program import Options, run
+    from mcp_sandbox.program import Options, run, run_front
 
-    options = Options(arguments.host, arguments.allowed_host, arguments.allowed_origin, as_json=arguments.json)
-    sys.exit(asyncio.run(run(options, listener)))
+    hosts: list[str] = arguments.allowed_host or []
+    origins: list[str] = arguments.allowed_origin or []
+    if arguments.command == "front":
+        coroutine = run_front(Options(arguments.host, hosts, origins), listener, dict(arguments.ways))
+    else:
+        coroutine = run(Options(arguments.host, hosts, origins, as_json=arguments.json), listener)
+    sys.exit(asyncio.run(coroutine))
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -57,26 +75,29 @@ def _command_line() -> _Parser:
         description="Runs every server over HTTP on one port, on demo data that it makes and takes away again.",
         allow_abbrev=False,
     )
+    _add_port(parser)
+    parser.add_argument("--json", action="store_true", help="print what runs where as one line of JSON, for programs")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands, for servers in containers")
+    data = commands.add_parser("data", help="make the demo data in a new or empty directory, and end")
+    data.add_argument("folder", type=Path, metavar="DIR")
+    secrets = commands.add_parser("secrets", help="make passwords in a directory, one file each, and end")
+    secrets.add_argument("folder", type=Path, metavar="DIR")
+    front = commands.add_parser("front", help="serve the page and pass requests on to servers that run elsewhere")
+    front.add_argument("ways", nargs="+", type=_way, metavar="NAME=URL", help="as sqlite=http://sqlite:8000")
+    _add_port(front)
+    smoke = commands.add_parser("smoke", help="call every server at a page's address, and exit by the result")
+    smoke.add_argument("url", metavar="URL")
+    return parser
+
+
+def _add_port(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--host", default="127.0.0.1", metavar="H", help="the address to listen on (default: 127.0.0.1)")
     add("--port", type=_port, default=8000, metavar="P", help="the port; 0 takes a free one (default: 8000)")
-    add(
-        "--allowed-host",
-        action="append",
-        default=[],
-        metavar="H",
-        help="a name under which clients may address the servers, besides this machine's own",
-    )
-    add(
-        "--allowed-origin",
-        action="append",
-        default=[],
-        metavar="O",
-        help="an origin whose pages may use the servers, as https://app.example",
-    )
-    add("--json", action="store_true", help="print what runs where as one line of JSON, for programs")
-    add("--data", type=Path, metavar="DIR", help="make the demo data in this new or empty directory, and end")
-    return parser
+    host = "a name under which clients may address the servers, besides this machine's own"
+    add("--allowed-host", action="append", metavar="H", help=host)
+    origin = "an origin whose pages may use the servers, as https://app.example"
+    add("--allowed-origin", action="append", metavar="O", help=origin)
 
 
 def _port(text: str) -> int:
@@ -85,15 +106,34 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _way(text: str) -> tuple[str, str]:
+    found = _WAY.fullmatch(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=URL, as sqlite=http://sqlite:8000")
+    return found[1], found[2]
+
+
 def _make_data(parser: _Parser, folder: Path) -> None:
     from mcp_sandbox.demo import Demo, Lacking
 
+    demo = Demo(folder.absolute())
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if demo.is_made:
+            return  # a container that is started again
         if next(folder.iterdir(), None) is not None:
             parser.error(f"{folder} is not empty")
-        Demo(folder.resolve()).make_all()
+        demo.make_all()
     except OSError as error:
         parser.error(f"{folder} cannot be filled: {error.strerror or error}")
     except Lacking as lacking:
         parser.error(str(lacking).rstrip("."))
+
+
+def _make_secrets(parser: _Parser, folder: Path) -> None:
+    from mcp_sandbox.passwords import write_passwords
+
+    try:
+        write_passwords(folder)
+    except OSError as error:
+        parser.error(f"{folder} cannot be filled: {error.strerror or error}")

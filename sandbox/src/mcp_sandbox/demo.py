@@ -74,6 +74,11 @@ class Demo:
         """Write the desk's customers and tickets."""
         self.tickets.write_text(json.dumps(desk.SEED, indent=2) + "\n", "utf-8")
 
+    @property
+    def is_made(self) -> bool:
+        """Whether `make_all` has come to its end here: the tickets are the last."""
+        return self.tickets.exists()
+
     def make_all(self) -> None:
         """Make everything; raises `Lacking` without git."""
         self.make_shop()

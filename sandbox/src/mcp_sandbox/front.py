@@ -1,4 +1,4 @@
-"""The one port: each request goes to the server whose name its path begins with, over that server's Unix socket.
+"""The one port: each request goes to the server whose name its path begins with, over the way there.
 
 A path stays as it is: the server behind serves `/NAME/mcp` itself. What a client sends is passed on as it comes, its
 `Host` and `Origin` too, so that the server decides on them once more; a client that hangs up is hung up on behind.
@@ -30,12 +30,22 @@ class _Left(Exception):
 
 
 class Door:
-    """The way to one server. `closed` says why it cannot be used, once that is known."""
+    """The way to one server: a Unix socket, or an origin such as `http://sqlite:8000`.
 
-    def __init__(self, socket: Path) -> None:
+    `closed` says why it cannot be used, once that is known.
+    """
+
+    def __init__(self, place: Path | httpx.URL) -> None:
         self.closed: str | None = None
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=_IDLE)
-        self._transport = httpx.AsyncHTTPTransport(uds=str(socket), limits=limits)
+        socket = str(place) if isinstance(place, Path) else None
+        # The name beside a socket is not looked up.
+        self._origin = httpx.URL("http://localhost") if isinstance(place, Path) else place
+        self._transport = httpx.AsyncHTTPTransport(uds=socket, limits=limits)
+
+    def locate(self, target: bytes) -> httpx.URL:
+        """The address of a path at the server, its query included."""
+        return self._origin.copy_with(raw_path=target)
 
     async def ask(self, request: httpx.Request) -> httpx.Response:
         """Send a request; the answer's body is still to be read. Raises `httpx.HTTPError`."""
@@ -100,8 +110,7 @@ async def _pass_on(door: Door, target: bytes, incoming: Incoming, given: tuple[S
     body = cast("bytes", first.get("body", b""))
     if not first.get("more_body"):
         whole.set()
-    # The name in this address is not looked up: the transport has one way, and the Host is the client's.
-    url = httpx.URL(scheme="http", host="localhost", raw_path=target)
+    url = door.locate(target)  # the Host is the client's
     request = httpx.Request(
         incoming.method, url, headers=pairs, content=body if whole.is_set() else _read(body, receive, whole)
     )

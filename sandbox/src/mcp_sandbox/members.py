@@ -18,6 +18,17 @@ from mcp_sandbox.demo import Demo
 _FOREIGN: Final = ("GIT_", "PG", "MCP_DB_PATH", "CHROMA_DB_PATH", "DATABASE_URL")
 """What variables begin with that would lead a server to other data than the sandbox's."""
 
+TITLES: Final = {
+    "sqlite": "SQLite",
+    "postgres": "PostgreSQL",
+    "git": "Git",
+    "filesystem": "Filesystem",
+    "vector": "Vector search",
+    "ticketing": "Ticketing",
+    "everything": "Everything",
+}
+"""What people call the servers, in the order in which they are shown."""
+
 Arguments: TypeAlias = Sequence[str]
 StartCluster: TypeAlias = Callable[[Path], Awaitable[Cluster]]
 
@@ -30,9 +41,13 @@ class Member:
     """
 
     name: str
-    title: str
     data: str
     prepare: Callable[[], Awaitable[Arguments]]
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return TITLES[self.name]
 
 
 def list_members(demo: Demo, start_cluster: StartCluster) -> list[Member]:
@@ -65,13 +80,13 @@ def list_members(demo: Demo, start_cluster: StartCluster) -> list[Member]:
 
     orders = f"{shop.ORDERS:,} orders"
     return [
-        Member("sqlite", "SQLite", f"a shop with {orders}, and a tool that inserts", sqlite),
-        Member("postgres", "PostgreSQL", "the same shop in a PostgreSQL of its own, read-only", postgres),
-        Member("git", "Git", "a repository with branches, a merge and uncommitted work", git),
-        Member("filesystem", "Filesystem", "the shop's handbook, to read and to write", filesystem),
-        Member("vector", "Vector search", "the handbook by meaning; indexed while you read this", vector),
-        Member("ticketing", "Ticketing", "the shop's support desk", ticketing),
-        Member("everything", "Everything", "every feature of the protocol", everything),
+        Member("sqlite", f"a shop with {orders}, and a tool that inserts", sqlite),
+        Member("postgres", "the same shop in a PostgreSQL of its own, read-only", postgres),
+        Member("git", "a repository with branches, a merge and uncommitted work", git),
+        Member("filesystem", "the shop's handbook, to read and to write", filesystem),
+        Member("vector", "the handbook by meaning; indexed while you read this", vector),
+        Member("ticketing", "the shop's support desk", ticketing),
+        Member("everything", "every feature of the protocol", everything),
     ]
 
 

@@ -8,18 +8,20 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+import httpx
 
 from mcp_kernel.page.site import Listed, PageApp
 from mcp_sandbox.children import Child, Failed, Family
 from mcp_sandbox.cluster import Cluster
 from mcp_sandbox.demo import Demo, Lacking
 from mcp_sandbox.front import Door, Front
-from mcp_sandbox.members import Member, list_members, program_of, socket_of
+from mcp_sandbox.members import TITLES, Member, list_members, program_of, socket_of
 from mcp_sandbox.serving import serve
 from mcp_sandbox.table import Row, as_json, as_text
 
@@ -37,14 +39,30 @@ class Options:
 
 
 async def run(options: Options, listener: socket.socket) -> int:
-    """Run until a signal comes; returns the exit code. A second signal ends everything at once."""
+    """Run the sandbox until a signal comes; returns the exit code. A second signal ends everything at once."""
+    return await _until_told(_Sandbox(options, listener).live())
+
+
+async def run_front(options: Options, listener: socket.socket, ways: Mapping[str, str]) -> int:
+    """Serve the page, and pass requests on to servers that run elsewhere; `ways` are their origins by name."""
+    doors = {name: Door(httpx.URL(origin)) for name, origin in ways.items()}
+    return await _until_told(_serve_front(options, listener, doors))
+
+
+async def _serve_front(options: Options, listener: socket.socket, doors: Mapping[str, Door]) -> None:
+    async with _serve(options, listener, doors, {}):
+        sys.stderr.write(f"sandbox serves http://{options.host}:{listener.getsockname()[1]}/\n")
+        await asyncio.Event().wait()
+
+
+async def _until_told(life: Coroutine[object, object, None]) -> int:
     task = asyncio.current_task()
     assert task is not None  # noqa: S101  a coroutine that runs is in one
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
         loop.add_signal_handler(number, task.cancel)
     try:
-        await _Sandbox(options, listener).live()
+        await life
     except asyncio.CancelledError:
         return 0
     return 1
@@ -69,7 +87,7 @@ class _Sandbox:
                 async with asyncio.TaskGroup() as starting:
                     for member in members:
                         starting.create_task(self._start(member, family, folder))
-                async with self._serve(members):
+                async with _serve(self.options, self.listener, self.doors, self.absent):
                     self._show(members)
                     await asyncio.Event().wait()
         finally:
@@ -91,14 +109,6 @@ class _Sandbox:
         else:
             self.doors[member.name] = Door(socket_of(member.name, folder))
 
-    @asynccontextmanager
-    async def _serve(self, members: Sequence[Member]) -> AsyncGenerator[None]:
-        hosts, origins = [*self.options.allowed_hosts, self.options.host], self.options.allowed_origins
-        shown = [Listed(each.name, each.title, f"/{each.name}/mcp") for each in members if each.name in self.doors]
-        front = Front(self.doors, self.absent, hosts=hosts, origins=origins)
-        async with serve(PageApp(shown, behind=front, hosts=hosts, origins=origins), self.listener):
-            yield
-
     def _show(self, members: Sequence[Member]) -> None:
         host = self.options.host
         name = f"[{host}]" if ":" in host else host
@@ -116,6 +126,19 @@ class _Sandbox:
         if name in self.doors:
             self.doors[name].closed = child.end
         sys.stderr.write(f"sandbox: {name} does not run any more: {child.end}. The others go on.\n")
+
+
+@asynccontextmanager
+async def _serve(
+    options: Options, listener: socket.socket, doors: Mapping[str, Door], absent: Mapping[str, str]
+) -> AsyncGenerator[None]:
+    """Serve the page with the servers that there are, and what is behind it."""
+    hosts, origins = [*options.allowed_hosts, options.host], options.allowed_origins
+    names = sorted(doors, key=[*TITLES, *doors].index)
+    shown = [Listed(name, TITLES.get(name, name), f"/{name}/mcp") for name in names]
+    front = Front(doors, absent, hosts=hosts, origins=origins)
+    async with serve(PageApp(shown, behind=front, hosts=hosts, origins=origins), listener):
+        yield
 
 
 async def _start_cluster(family: Family, script: Path, folders: list[Path]) -> Cluster:
