@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,7 +15,7 @@ from tests.cluster import Cluster, run_cluster
 from tests.servers.postgres.conftest import PASSWORD, SECRET, Shop, command, open_shop
 from tests.servers.postgres.traps import write_traps
 from tests.servers.sqlite.desk import Desk as Wire
-from tests.transports.host import Host
+from tests.transports.host import Host, until
 
 from mcp_server_postgres.driver import connect
 
@@ -89,15 +89,31 @@ class Fortress:
         """A client of the server that was started so."""
         key = (role, tuple(options))
         if key not in self.hosts:
-            dsn = self.shop.url() if role == FIT else self.shop.superuser
-            rights = [] if role == FIT else ["--allow-superuser"]
-            command = [sys.executable, "-m", "mcp_server_postgres", dsn, "--query-timeout", "5", *rights, *options]
-            self.hosts[key] = self.stack.enter_context(Host(command)).open()
+            self.hosts[key] = self.stack.enter_context(self.start(role, options))
         return Attacker(self, self.hosts[key], era)
+
+    @contextmanager
+    def start(self, role: str, options: Sequence[str] = FREE) -> Generator[Host]:
+        """A server of the role, which ends with the context."""
+        dsn = self.shop.url() if role == FIT else self.shop.superuser
+        rights = [] if role == FIT else ["--allow-superuser"]
+        words = [sys.executable, "-m", "mcp_server_postgres", dsn, "--query-timeout", "5", *rights, *options]
+        with Host(words) as host:
+            yield host.open()
+
+    def ask_outside(self, sql: str) -> list[tuple[Any, ...]]:
+        """What a superuser outside reads."""
+        return [tuple(row) for row in self.runner.run(self.outsider.fetch(sql))]
 
     def look(self) -> dict[str, Any]:
         """Everything that an attack could have changed: rows, schema, roles, settings, locks, files, notifications."""
         return self.runner.run(asyncio.wait_for(self._look(), 30))
+
+    def settle(self) -> None:
+        """All is as before, at once or when the database has ended what it was told to end."""
+        with suppress(AssertionError):
+            until(lambda: self.look() == self.before)
+        assert self.look() == self.before
 
     async def _look(self) -> dict[str, Any]:
         fetch = self.outsider.fetch
@@ -147,7 +163,7 @@ class Attacker:
         answered, text = self.ask(SOUND)
         assert answered, text
         assert '3 | on | 5s | "$user", public | true | 0 | 0' in text, text
-        assert self.fortress.look() == self.fortress.before
+        self.fortress.settle()
 
 
 @contextmanager

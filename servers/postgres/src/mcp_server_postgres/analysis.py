@@ -173,7 +173,7 @@ class _Walk:
                 await self._follow_own(function)
                 continue
             self._touched.through[function.oid] = row["mark"]
-            self._note_functions(set(row["parts"]))
+            self._note_functions(set(map(int, row["parts"])))
             await self._take(row["tree"], row["columns"])
 
     async def _follow_own(self, function: Function) -> None:

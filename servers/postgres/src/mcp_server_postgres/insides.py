@@ -30,7 +30,7 @@ SELECT p.oid::int8 AS oid, n.nspname::text AS schema, p.proname::text AS name, p
     AS body,
   concat(' ', p.prosqlbody, ' ', p.proargdefaults, format(' :type %s :type %s :sortop %s ', a.aggtranstype::oid,
     a.aggmtranstype::oid, a.aggsortop::oid)) AS tree, p.xmin::text AS mark, a.aggfnoid IS NOT NULL AS aggregate,
-  ARRAY(SELECT f::oid::int8 FROM unnest(ARRAY[a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn,
+  ARRAY(SELECT f::oid::text FROM unnest(ARRAY[a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn,
     a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn]) AS f WHERE f::oid <> 0) AS parts,
   EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e')
     AS of_extension,

@@ -86,7 +86,7 @@ SELECT t.oid::int8 AS oid, format_type(t.oid, NULL) AS written, quote_ident(n.ns
   t.typbasetype::int8 AS underlying, t.typdelim::text AS delimiter,
   ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = t.typrelid AND t.typrelid <> 0
     AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) AS names,
-  ARRAY(SELECT a.atttypid::int8 FROM pg_attribute a WHERE a.attrelid = t.typrelid AND t.typrelid <> 0
+  ARRAY(SELECT a.atttypid::text FROM pg_attribute a WHERE a.attrelid = t.typrelid AND t.typrelid <> 0
     AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) AS parts
 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid = ANY ($1::oid[])
 """
@@ -122,8 +122,9 @@ async def load_kinds(connection: Connection, oids: Iterable[int], path: list[str
             elif row["names"] and row["type"] == "c":
                 kind.form = "composite"
                 kind.fields = [(name, kind) for name in row["names"]]
-                links.append((kind, 0, row["parts"]))
-                waiting.update(row["parts"])
+                parts = list(map(int, row["parts"]))
+                links.append((kind, 0, parts))
+                waiting.update(parts)
             elif row["underlying"]:
                 underlying.append((row["oid"], row["underlying"]))
                 waiting.add(row["underlying"])

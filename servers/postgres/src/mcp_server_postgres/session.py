@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it has none
 
-from .driver import OWN_PATH, ROLES_PATH
+from .driver import OWN_PATH
 from .wire import Sieve
 
 
@@ -18,8 +18,8 @@ class Session(asyncpg.Connection):
 
     async def _introspect_types(self, typeoids: object, timeout: object) -> "tuple[Any, Any]":
         """The driver asks for types that it does not know in SQL that any schema of the path could give a meaning."""
-        await self.execute(OWN_PATH)  # pyright: ignore[reportUnknownMemberType]  # as above
+        await self.execute(f"SAVEPOINT asking; {OWN_PATH}")  # pyright: ignore[reportUnknownMemberType]  # as above
         try:
             return await super()._introspect_types(typeoids, timeout)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # as above
         finally:
-            await self.execute(ROLES_PATH)  # pyright: ignore[reportUnknownMemberType]  # as above
+            await self.execute("ROLLBACK TO SAVEPOINT asking; RELEASE SAVEPOINT asking")  # pyright: ignore[reportUnknownMemberType]  # as above
