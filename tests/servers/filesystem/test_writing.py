@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -180,6 +182,22 @@ def test_a_full_disk_leaves_the_old_file_whole(served: Path) -> None:
     assert "untouched" in said.stdout
     assert (served / "n").read_text() == "old"
     assert names(served) == ["a.txt", "inner", "n"]
+
+
+def test_a_disk_that_is_full_keeps_what_it_had(tmp_path: Path) -> None:
+    words = ["unshare", "--map-root-user", "--mount"]
+    if shutil.which("unshare") is None or subprocess.run([*words, "true"], check=False, timeout=10).returncode:
+        pytest.skip("no file system can be mounted here")
+    program = Path(__file__).with_name("full_disk.py")
+    run = subprocess.run(
+        [*words, sys.executable, str(program), str(tmp_path)], capture_output=True, text=True, timeout=50, check=True
+    )
+    said = json.loads(run.stdout)
+    assert len(said["refusals"]) == 6
+    assert [each for each in said["refusals"].values() if "disk is full; what was there is untouched" not in each] == []
+    assert said["same"]
+    assert said["on"] == ["filler", "old.txt"]
+    assert said["kept"] == ["large.txt", "tree/large.txt"]
 
 
 @pytest.mark.slow

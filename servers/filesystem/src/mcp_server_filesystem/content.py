@@ -18,6 +18,7 @@ from .stepping import Opened
 MOST_BYTES = 10 * 1024 * 1024
 HASHED = 1024 * 1024
 _CHUNK = 1024 * 1024
+_SPARE = 4096  # bytes asked for beyond a file's end: it may have grown, and in /proc none has a size
 _KINDS = (
     (stat.S_ISDIR, "a directory: list_directory shows what it holds"),
     (stat.S_ISFIFO, "a FIFO (a pipe between programs), which is not read"),
@@ -47,12 +48,15 @@ class Source:
         chunks: list[bytes] = []
         while most > 0:
             errand.check()
-            chunk = read_at(self.opened.fd, min(most, _CHUNK), offset)
+            asked = min(most, _CHUNK, max(self.status.st_size - offset, 0) + _SPARE)
+            chunk = read_at(self.opened.fd, asked, offset)
             if not chunk:
                 break
             chunks.append(chunk)
             most -= len(chunk)
             offset += len(chunk)
+            if len(chunk) < asked and offset == self.status.st_size:  # its end, which need not be asked for
+                break
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def etag(self) -> str:

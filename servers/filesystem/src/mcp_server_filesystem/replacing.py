@@ -74,11 +74,12 @@ def replace_content(sandbox: Sandbox, spot: Spot, path: str, data: bytes, expect
         with sandbox.writing:
             _check(spot, path, expected)
             _put(spot, temporary, exclusive=expected == ABSENT)
-    except OSError as error:
-        raise explain(error, path) from None
-    finally:
-        with suppress(OSError):  # it is gone when all went well
+    except BaseException as error:
+        with suppress(OSError):  # it may not be there yet
             unlink_in((spot.folder.fd, temporary))
+        if isinstance(error, OSError):
+            raise explain(error, path) from None
+        raise
     return remark
 
 
@@ -119,3 +120,4 @@ def _put(spot: Spot, temporary: str, *, exclusive: bool) -> None:
         replace_in(source, target)
     elif not rename_exclusively(source, target):
         link_in(source, target)
+        unlink_in(source)
