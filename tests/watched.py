@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 def watch() -> None:
     """Write a line for each message: which connection it is of, who sends it, and what."""
+    if "WATCHED" not in os.environ:  # a command without a client, as a server is
+        return
     begin = Conversation.__init__
     written = os.open(os.environ["WATCHED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     links: list[Link] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sys
@@ -44,7 +45,9 @@ def fold(text: str) -> str:
 
 
 def tell(text: str) -> None:
-    """Say something beside the result, in one line on stderr."""
+    """Say something beside the result, in one line on stderr; what was shown before it comes first, in a file too."""
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.flush()
     print(f"mcp-kernel: {fold(text)}", file=sys.stderr, flush=True)  # noqa: T201  # this is where it belongs
 
 
