@@ -96,13 +96,12 @@ async def plan(
     who: list[str],
     stops: list[Stop],
     by: Literal["train", "bike"],
-    budget: float | None = None,
     tags: dict[str, int] | None = None,
     either: int | str | None = None,
     sure: bool | None = None,
 ) -> str:
     """Take arguments of every kind, and answer with them."""
-    return repr((who, stops, by, budget, tags, either, sure))
+    return repr((who, stops, by, tags, either, sure))
 
 
 @server.resource("paper://readme", name="readme", mime_type="text/markdown")
