@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.servers.ticketing.conftest import Enter
 from tests.servers.ticketing.desk import items
+from tests.servers.ticketing.place import Enter
 from tests.stage import scene
 
 from mcp_server_ticketing.cli import command_line

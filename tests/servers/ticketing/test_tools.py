@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
-from tests.servers.ticketing.conftest import Enter
 from tests.servers.ticketing.desk import ASKING, TICKET, asked, call, do, items, read, refuse, say
+from tests.servers.ticketing.place import Enter
 from tests.stage import MODERN, Json, in_both_eras, scene, text_of
 
 

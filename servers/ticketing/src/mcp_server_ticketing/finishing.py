@@ -8,7 +8,10 @@ T = TypeVar("T")
 
 
 async def finish(work: Coroutine[object, object, T]) -> T:
-    """Await something to its end, even where the caller is cancelled meanwhile; the cancellation goes on after it."""
+    """Await something to its end, even where the caller is cancelled meanwhile; the cancellation goes on after it.
+
+    What it returns is lost then: work that makes something to keep must put it away itself.
+    """
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)

@@ -149,23 +149,25 @@ class PostgresStorage:
         """The pool; at the first use the tables are made, brought to this version, and filled."""
         async with self._opening:
             if self._pool is None:
-                try:
-                    pool = await open_pool(self.target.url)
-                except ValueError as error:
-                    said = self.target.clean(str(error))
-                    raise Unavailable(f"{self.target} cannot be used: {said}. Check the URL.") from None
-                except Exception as error:
-                    raise self._explain(error) from None
-                try:
-                    async with pool.acquire(timeout=_PATIENCE) as connection:
-                        await self._prepare(connection)
-                except BaseException as error:
-                    pool.terminate()
-                    if isinstance(error, Exception) and not isinstance(error, Refusal):
-                        raise self._explain(error) from error
-                    raise
-                self._pool = pool
+                await finish(self._connect())
+            assert self._pool is not None  # noqa: S101  # _connect() raises or makes it
             return self._pool
+
+    async def _connect(self) -> None:
+        try:
+            pool = await open_pool(self.target.url)
+        except ValueError as error:
+            said = self.target.clean(str(error))
+            raise Unavailable(f"{self.target} cannot be used: {said}. Check the URL.") from None
+        except Exception as error:
+            raise self._explain(error) from None
+        try:
+            async with pool.acquire(timeout=_PATIENCE) as connection:
+                await self._prepare(connection)
+        except Exception as error:
+            pool.terminate()
+            raise self._explain(error) from error
+        self._pool = pool
 
     async def _prepare(self, connection: Connection) -> None:
         await connection.execute(f"BEGIN; SELECT pg_advisory_xact_lock({_LOCK})")
@@ -214,8 +216,13 @@ async def _end(connection: Connection) -> None:
 
 
 async def _roll_back(connection: Connection) -> None:
+    """End what is not committed.
+
+    Not asked first is whether there is a transaction: the driver learns that from an answer, and a statement whose
+    caller was cancelled may not have been answered.
+    """
     with suppress(Exception):  # whatever it is, a connection that is not clean is not given back
-        if not connection.is_closed() and connection.is_in_transaction():
+        if not connection.is_closed():
             async with asyncio.timeout(2):
                 await connection.execute("ROLLBACK")
         return

@@ -125,22 +125,24 @@ class SqliteStorage:
             if self._writer is not None and self._file != _identify(self.path):
                 await self._disconnect()  # what were written into a file that was removed would be lost
             if self._writer is None or self._reader is None:
-                try:
-                    self._writer, self._reader = await self._connect()
-                except sqlite3.Error as error:
-                    raise self._explain(error) from error
-                self._file = _identify(self.path)
+                await finish(self._connect())
+            assert self._writer is not None  # noqa: S101  # _connect() raises or makes both
+            assert self._reader is not None  # noqa: S101  # as above
             return self._writer, self._reader
 
-    async def _connect(self) -> "tuple[aiosqlite.Connection, aiosqlite.Connection]":
-        writer = await self._connect_one("rwc")
+    async def _connect(self) -> None:
         try:
-            await self._execute(writer, "PRAGMA journal_mode = WAL")  # whoever reads does not wait for whoever writes
-            await self._prepare(writer)
-            ((self._follower.last,),) = await writer.execute_fetchall("SELECT coalesce(max(id), 0) FROM history")
-            return writer, await self._connect_one("rw")
-        except BaseException:
-            await finish(writer.close())
+            self._writer = await self._connect_one("rwc")
+            await self._execute(self._writer, "PRAGMA journal_mode = WAL")  # readers do not wait for the writer
+            await self._prepare(self._writer)
+            rows = await self._writer.execute_fetchall("SELECT coalesce(max(id), 0) FROM history")
+            ((self._follower.last,),) = rows
+            self._reader = await self._connect_one("rw")
+            self._file = _identify(self.path)
+        except BaseException as error:
+            await self._disconnect()
+            if isinstance(error, sqlite3.Error):
+                raise self._explain(error) from error
             raise
 
     async def _connect_one(self, mode: str) -> "aiosqlite.Connection":
@@ -149,7 +151,11 @@ class SqliteStorage:
         uri = f"file:{quote(os.fsencode(self.path))}?mode={mode}"
         connection = aiosqlite.connect(uri, uri=True, isolation_level=None, timeout=_PATIENCE)
         connection._thread.daemon = True  # pyright: ignore[reportPrivateUsage]  # must not keep the process from ending
-        await connection
+        try:
+            await connection
+        except sqlite3.Error:
+            await connection.close()  # its thread has started
+            raise
         # For searching: lower() of SQLite knows ASCII alone.
         await connection.create_function("fold", 1, _fold, deterministic=True)  # pyright: ignore[reportUnknownMemberType]  # (...) -> Unknown
         await self._execute(connection, "PRAGMA foreign_keys = ON")
