@@ -257,6 +257,7 @@ BAD: list[tuple[Json, list[str]]] = [
     ({"text": "x", "flag": "perhaps"}, ['flag: expected true or false, got "perhaps"']),
     ({"text": "x", "when": "soon"}, ['when: expected a string, got "soon"']),
     ({"either": 1.5}, ["either: expected an integer or a string, got 1.5"]),
+    ({"either": [1]}, ["either: expected an integer or a string, got [1]"]),
     ({"count": 0, "kind": "c"}, ["text: required", "count: expected", "kind: expected"]),
 ]
 

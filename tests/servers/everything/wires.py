@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,10 +52,14 @@ class FarWire(Wire):
 class StdioWire(FarWire):
     """A child process and its pipes."""
 
+    def __init__(self, observe: Observer, command: Sequence[str] = COMMAND) -> None:
+        super().__init__(observe)
+        self._command = command
+
     async def __aenter__(self) -> Self:
         pipe, nowhere = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
         self._child = await asyncio.create_subprocess_exec(
-            *COMMAND, stdin=pipe, stdout=pipe, stderr=nowhere, limit=1 << 22
+            *self._command, stdin=pipe, stdout=pipe, stderr=nowhere, limit=1 << 22
         )
         self._reading.add(asyncio.create_task(self._read()))
         return await super().__aenter__()
@@ -156,13 +160,18 @@ class HttpWire(FarWire):
 
 @asynccontextmanager
 async def visit(
-    url: str | None, revision: str = MODERN, *, capabilities: Json | None = None, answer: Answerer = say_nothing
+    url: str | None,
+    revision: str = MODERN,
+    *,
+    capabilities: Json | None = None,
+    answer: Answerer = say_nothing,
+    command: Sequence[str] = COMMAND,
 ) -> AsyncGenerator[Client]:
     """Open a client of the server at a URL, or of one that is started for it; every message is judged."""
     judge = Judge()
     kind = ModernClient if revision == MODERN else LegacyClient
     try:
-        async with StdioWire(judge.observe) if url is None else HttpWire(url, judge.observe) as wire:
+        async with StdioWire(judge.observe, command) if url is None else HttpWire(url, judge.observe) as wire:
             client = kind(wire, revision, capabilities or {}, answer)
             await client.open()
             if isinstance(wire, HttpWire) and kind is LegacyClient:

@@ -191,7 +191,7 @@ class Document:
         for note in self.notes:
             yield f"\n## Note, {note.written_at}\n\n{note.text.fenced}"
         yield "\n## History\n"
-        yield _fence(f"{step.happened_at} {step.what} by {step.actor}" for step in self.history)
+        yield _fence(map(_show_step, self.history))
 
     def to_json(self) -> str:
         """The document as JSON, in one line for each member of the top."""
@@ -324,6 +324,12 @@ def _list_lines(title: str, listed: Listed) -> Iterable[str]:
     yield _fence(f"{line.ticket_id}: {line.subject}" for line in listed.tickets)
     if listed.note:
         yield f"\n{listed.note}"
+
+
+def _show_step(step: Step) -> str:
+    """A line; the reason of an escalation stands nowhere else."""
+    reason = f": {' '.join(step.detail.split())}" if step.what == "escalated" and step.detail else ""
+    return f"{step.happened_at} {step.what} by {step.actor}{reason}"
 
 
 def _fence(lines: Iterable[str]) -> str:

@@ -52,12 +52,17 @@ def _line(
         note = described.get("description")
         return f"{name}: required, {wanted}" + (f" ({note})" if note else "")
     value = problem["input"]
-    is_scalar = value is None or isinstance(value, str | int | float)
-    is_choice = len(path) == 2 and "anyOf" in described and is_scalar  # path[1] only says which of them
-    if len(path) > 1 and not is_choice:
+    if len(path) > 1 and not (len(path) == 2 and _is_choice_of_scalars(described)):  # path[1] only says which of them
         where = ".".join(str(step) for step in path)
         return f"{where}: {_lower_first(str(problem['msg']))}, got {_show(value)}"
     return f"{name}: expected {wanted}, got {_show(value)}{_closest_choice(value, described)}"
+
+
+def _is_choice_of_scalars(described: JsonObject) -> bool:
+    """Tell whether a schema takes one of several types, none of which has parts."""
+    choices = described.get("anyOf")
+    kinds = [each.get("type") for each in cast("list[JsonObject]", choices)] if isinstance(choices, list) else []
+    return bool(kinds) and set(kinds) <= {"string", "integer", "number", "boolean", "null"}
 
 
 def describe(schema: JsonObject) -> str:
