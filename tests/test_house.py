@@ -30,7 +30,6 @@ MANY_OPTIONS = frozenset(
         "mcp_kernel.server.server.Server.tool",
         "mcp_server_git.server_reading._add_history.git_log",
         "mcp_server_vector.server._add_reading.semantic_search",
-        "page.programs.paper.plan",
     }
 )
 
