@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import pty
-import select
 import signal
 import subprocess
 import sys
-import termios
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.console.conftest import COMMAND, PATIENCE, Shell
+from tests.seat import Seat
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,40 +27,13 @@ time.sleep(60)
 """
 
 
-class Desk:
-    """A command on a terminal of its own, and whoever sits there."""
-
-    def __init__(self, shell: Shell, *words: str) -> None:
-        self.master, slave = pty.openpty()
-        settings = termios.tcgetattr(slave)
-        settings[3] &= ~termios.ECHO
-        termios.tcsetattr(slave, termios.TCSANOW, settings)
-        self.process = subprocess.Popen(
-            [*COMMAND, *words], stdin=slave, stdout=subprocess.PIPE, stderr=slave, env=shell.environment
-        )
-        os.close(slave)
-        self.seen = ""
-
-    def wait_for(self, text: str) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while text not in self.seen:
-            ready = select.select([self.master], [], [], max(deadline - time.monotonic(), 0))[0]
-            assert ready, f"{text!r} did not come: {self.seen}"
-            self.seen += os.read(self.master, 65536).decode()
-        self.seen = self.seen.partition(text)[2]
-
-    def type(self, text: str) -> None:
-        os.write(self.master, text.encode())
-
-    def end(self) -> str:
-        output = self.process.communicate(timeout=PATIENCE)[0]
-        os.close(self.master)
-        return output.decode()
+def sit(shell: Shell, *words: str) -> Seat:
+    return Seat([*COMMAND, *words], shell.environment)
 
 
 def test_a_form_is_filled_in_on_the_terminal(shell: Shell) -> None:
-    desk = Desk(shell, "call", EVERYTHING, "test_elicitation_sep1034_defaults")
-    desk.wait_for("Check these values")
+    seat = sit(shell, "call", EVERYTHING, "test_elicitation_sep1034_defaults")
+    seat.wait_for("Check these values")
     for question, answer in (
         ("name [John Doe]: ", "Ada\n"),
         ("age [30]: ", "old\n"),
@@ -72,19 +43,19 @@ def test_a_form_is_filled_in_on_the_terminal(shell: Shell) -> None:
         ("status (active, inactive, pending) [active]: ", "pending\n"),
         ("verified (yes, no) [True]: ", "no\n"),
     ):
-        desk.wait_for(question)
-        desk.type(answer)
-    output = desk.end()
+        seat.wait_for(question)
+        seat.type(answer)
+    output = seat.end()
     assert "{'name': 'Ada', 'age': 36, 'score': 95.5, 'status': 'pending', 'verified': False}" in output
 
 
 def test_ctrl_d_declines(shell: Shell) -> None:
-    desk = Desk(shell, "call", EVERYTHING, "test_elicitation", "message=Who?")
-    desk.wait_for(": ")
-    desk.wait_for(": ")
-    desk.type("\x04")
-    desk.wait_for("Declined.")
-    assert "decline" in desk.end()
+    seat = sit(shell, "call", EVERYTHING, "test_elicitation", "message=Who?")
+    seat.wait_for(": ")
+    seat.wait_for(": ")
+    seat.type("\x04")
+    seat.wait_for("Declined.")
+    assert "decline" in seat.end()
 
 
 def test_what_a_server_says_cannot_steer_the_terminal(shell: Shell) -> None:

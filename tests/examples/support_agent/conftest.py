@@ -53,6 +53,16 @@ class Office:
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
+    def write(self, **servers: object) -> str:
+        """A host's file with these servers."""
+        path = self.folder / "servers.json"
+        path.write_text(json.dumps({"mcpServers": servers}))
+        return str(path)
+
+    def program(self, source: str, *words: str) -> dict[str, object]:
+        """An entry of that file which starts this Python program here."""
+        return {"command": sys.executable, "args": ["-c", source, *words], "cwd": str(self.folder)}
+
     def messages(self) -> list[tuple[str, str]]:
         """Who sent what so far."""
         lines = self.transcript.read_text("ascii").splitlines()

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from support_agent.model import Assignment
 
 URL: Final = "https://api.anthropic.com"
-DEFAULT: Final = "claude-haiku-4-5"
+VERSION: Final = "2026-10-21"
+DEFAULT: Final = "claude-haiku-5-5"
 
 
 def authorize(key: str) -> dict[str, str]:
-    """The headers of a request."""
-    return {"x-api-key": key, "anthropic-version": "2023-06-01"}
+    """The headers of a request. The API also takes the key as a bearer; others who speak its format take this one."""
+    return {"x-api-key": key, "anthropic-version": VERSION}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Anthropic:
         return f"{self.model} of Anthropic"
 
     async def write(self, assignment: Assignment) -> str:
-        """The text blocks of the answer. No temperature is sent: the newer models refuse one."""
+        """The text blocks of the answer. No temperature is sent: this version of the API refuses one."""
         answer = await self.api.post(
             "/v1/messages",
             {

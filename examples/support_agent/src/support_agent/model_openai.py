@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from support_agent.model import Assignment
 
 URL: Final = "https://api.openai.com/v1"
-DEFAULT: Final = "gpt-4.1-mini"
+DEFAULT: Final = "gpt-5.4-mini"
 
 
 def authorize(key: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from support_agent.screen import Screen
 
 LIST: Final = "ticket://list"
-MAX_TOKENS: Final = 400  # three sentences are about a hundred
+MAX_TOKENS: Final = 1000  # three sentences are about a hundred; a model may think before it writes
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,113 @@
+"""Who answers the server's questions: a person at a terminal, or a policy that says what it does."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.examples.support_agent.conftest import COMMAND
+from tests.seat import Seat
+from tests.stage import in_both_eras, scene
+
+from mcp_kernel.client import Elicitation
+from support_agent.policy import Policy
+from support_agent.screen import Screen
+
+if TYPE_CHECKING:
+    from tests.examples.support_agent.conftest import Office
+
+CONFIRM = "confirm (yes, no) [True]: "
+
+
+def sit(office: Office, *words: str, **variables: str) -> Seat:
+    return Seat([*COMMAND, *words], {**office.environment, **variables})
+
+
+@in_both_eras
+def test_a_person_at_the_terminal_confirms(office: Office, revision: str) -> None:
+    seat = sit(office, "--revision", revision)
+    seat.wait_for("The server asks: Close ticket 42 (urgent, of a pro customer)")
+    seat.wait_for(CONFIRM)
+    seat.type("\n")
+    output = seat.end()
+    assert seat.process.returncode == 0
+    assert "Ticket 42 is closed." in output
+    assert "policy" not in output
+
+
+@in_both_eras
+@pytest.mark.parametrize("answer", ["no\n", "\x04"])
+def test_a_person_at_the_terminal_refuses(office: Office, revision: str, answer: str) -> None:
+    seat = sit(office, "--revision", revision)
+    seat.wait_for(CONFIRM)
+    seat.type(answer)
+    seat.wait_for("support-agent: Ticket 42 stays open: The user ")
+    output = seat.end()
+    assert seat.process.returncode == 1
+    assert "is closed" not in output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_who_is_interrupted_while_asking_leaves_no_file(office: Office, number: int) -> None:
+    there = office.folder / "temporary"
+    there.mkdir()
+    seat = sit(office, TMPDIR=str(there))
+    seat.wait_for(CONFIRM)
+    assert list(there.iterdir()) != []
+    os.kill(seat.process.pid, number)
+    seat.end()
+    assert seat.process.returncode == (130 if number == signal.SIGINT else 143)
+    assert "Traceback" not in seat.seen
+    assert list(there.iterdir()) == []
+
+
+@in_both_eras
+def test_a_policy_declines_and_lets_no_server_ask_the_model(office: Office, revision: str) -> None:
+    done = office.run("--policy", "decline", "--revision", revision)
+    assert done.returncode == 1
+    assert done.stderr.startswith("support-agent: Ticket 42 stays open: The user declined")
+    assert done.stderr.count("\n") == 1
+    assert "   ? The server asks: Close ticket 42" in done.stdout
+    assert "declined, by the policy “decline”" in done.stdout
+    assert "Ticket 42, in extract:" in done.stdout
+    assert "sampling/createMessage" not in str(office.messages())
+
+
+def form(required: list[str], **fields: Any) -> Elicitation:
+    return Elicitation("What \x1b[2J now?", {"type": "object", "properties": fields, "required": required})
+
+
+@pytest.mark.parametrize(
+    ("asked", "reply"),
+    [
+        (form([]), {}),
+        (form(["a"], a={"type": "boolean"}), {"a": True}),
+        (form([], a={"type": "boolean"}), {}),
+        (form(["a"], a={"type": "boolean", "default": False}), {}),
+        (form(["a"], a={"type": "string", "enum": ["x"], "default": "x"}), {}),
+        (form(["a"], a={"type": "string", "enum": ["x"]}), "cancel"),
+        (form(["a"], a={"type": "string", "enum": ["x"], "default": "y"}), "cancel"),
+        (form(["a", "b"], a={"type": "boolean"}, b={"type": "string"}), "cancel"),
+        (form(["nowhere"]), "cancel"),
+    ],
+)
+@scene
+async def test_nobody_invents_an_answer(asked: Elicitation, reply: object, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await Policy("accept", Screen()).elicit(asked) == reply
+    said = capsys.readouterr().out
+    assert "? The server asks: What \\x1b[2J now?" in said
+    assert ("without a person" if reply == "cancel" else "agreed to, by the policy “accept”") in said
+
+
+def test_what_the_server_says_cannot_steer_the_terminal(office: Office) -> None:
+    tickets = [{"id": 42, "subject": "\x1b[2J", "customer": "a@example.com", "body": "\x9b2J \u202e"}]
+    seed = office.folder / "seed.json"
+    seed.write_text(json.dumps({"customers": [{"email": "a@example.com", "name": "A"}], "tickets": tickets}))
+    source = "from mcp_server_ticketing.__main__ import main"
+    file = office.write(desk=office.program(source, "--db-path", "x.db", "--seed", str(seed)))
+    done = office.run("--servers", file, "--wire")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not {"\x1b", "\x9b", "\u202e"} & set(done.stdout)
