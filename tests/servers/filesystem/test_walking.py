@@ -185,6 +185,20 @@ def test_matches_are_those_of_python_s_own(
         assert set(lines(scope, Query(expression, regex=True, most=1000))) == expected
 
 
+def test_a_matcher_that_never_answers_is_told_from_a_bad_expression(
+    tmp_path: Path, scope: Scope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = tmp_path / "silent.py"
+    silent.write_text("import time\ntime.sleep(60)\n")
+    monkeypatch.setattr("mcp_server_filesystem.matching._PROGRAM", silent)
+    monkeypatch.setattr("mcp_server_filesystem.matching._START", 0.0)
+    with pytest.raises(Refusal, match="not read in time"):
+        search_contents(scope, ".", Query("a+", regex=True), ALL, Errand())
+    monkeypatch.undo()
+    with pytest.raises(Refusal, match=r"not valid: .*unterminated"):
+        search_contents(scope, ".", Query("(a", regex=True), ALL, Errand())
+
+
 def test_files_that_vanish_or_may_not_be_read_are_counted(scope: Scope, served: Path) -> None:
     if os.getuid() == 0:
         pytest.skip("root reads everything")

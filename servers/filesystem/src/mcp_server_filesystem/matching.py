@@ -22,6 +22,7 @@ BATCH = 16
 
 _PROGRAM = Path(__file__).with_name("matcher.py")
 _POLL = 0.1
+_START = 9.0  # for an interpreter to start, which takes long where much else runs
 _PATIENCE = 2.0  # beyond the program's own fence, after which it is held to be stuck
 
 
@@ -45,9 +46,14 @@ class Expression:
         self._channel = open_channel(*pipes)
         try:
             self._send([struct.pack("<IId", len(data), min(most, MOST_OF_FILE), FILE_SECONDS), data])
-            said = self._read_line()
+            said = self._read_line(_START)
+            if said is None:
+                raise Refusal(
+                    "The regular expression was not read in time: it is very large, or this machine is very busy. "
+                    "Try again, or search for a plain text."
+                )
             if said != "ready":
-                raise Refusal(f"The regular expression is not valid: {(said or 'error: ').partition(' ')[2]}.")
+                raise Refusal(f"The regular expression is not valid: {said.partition(' ')[2]}.")
         except BaseException:
             self._end()
             raise
@@ -80,7 +86,7 @@ class Expression:
     def _send(self, frames: Iterable[bytes]) -> None:
         self._channel.send(b"".join(frames), self._errand.check)
 
-    def _read_line(self) -> str | None:
+    def _read_line(self, patience: float = _PATIENCE) -> str | None:
         """The next answer; None where the process has ended, or is stuck."""
         waited = 0.0
         while (end := self._received.find(b"\n")) < 0:
@@ -90,7 +96,7 @@ class Expression:
                 return None
             if chunk is not None:
                 self._received += chunk
-            elif (waited := waited + _POLL) > FILE_SECONDS + _PATIENCE:
+            elif (waited := waited + _POLL) > FILE_SECONDS + patience:
                 return None
         line = self._received[:end].decode("utf-8", "replace")
         del self._received[: end + 1]
