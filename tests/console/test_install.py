@@ -170,6 +170,14 @@ def test_what_the_user_added_to_an_entry_stays_when_it_is_installed_again(shell:
     assert "already" in again.stderr
 
 
+def test_what_the_server_warns_of_is_passed_on(shell: Shell) -> None:
+    server = f"'{sys.executable}' -m mcp_server_postgres postgresql://me:hunter2@127.0.0.1:1/shop"
+    done = shell.run("install", server, "--host", "cursor", "--yes")
+    assert done.returncode == 0
+    assert "the password is left out" in done.stderr
+    assert "hunter2" not in done.stdout + done.stderr + (shell.folder / ".cursor/mcp.json").read_text()
+
+
 def test_a_server_of_that_name_that_is_no_command_is_not_touched(shell: Shell) -> None:
     path = Path(shell.write("x.json", sqlite={"url": "https://example.com/mcp"}))
     done = shell.run("install", SQLITE, "--host", "cursor", "--file", str(path), "--yes")

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,15 @@ def test_a_bundle_that_is_unpacked_talks(package: Package, bundles: dict[str, Pa
             assert {table["name"] for table in listed}.isdisjoint({"orders", "reviews"})
             result = host.call("query", sql="SELECT name FROM customers")["structuredContent"]
             assert result["row_count"] == 7
+
+
+@pytest.mark.slow
+def test_the_command_builds_the_bundles_that_are_named(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from mcp_release.bundles import main; main()"]
+    done = subprocess.run([*command, "mcp-server-git", "--out", tmp_path], capture_output=True, timeout=120, check=True)
+    assert [str(path) for path in tmp_path.iterdir()] == done.stdout.decode().splitlines()
+    assert [path.suffix for path in tmp_path.iterdir()] == [".mcpb"]
+    assert subprocess.run([*command, "none"], capture_output=True, timeout=120, check=False).returncode == 2
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from tests.house.source import ROOT
 from tests.transports.host import until
 
 from mcp_release.index import build_index
+from mcp_release.workspace import find_servers
 
 Json = dict[str, Any]
 
@@ -74,6 +76,13 @@ class Checkout:
         assert opened["result"]["serverInfo"] == {"name": "mcp-server-sqlite", "version": "0.1.0", "title": "SQLite"}
         assert "explain_query" in [tool["name"] for tool in listed["result"]["tools"]]
 
+    def install(self, command: str) -> str:
+        """Put a server into a host's file, and return the command that stands there, to be started from elsewhere."""
+        file = self.folder / "mcp.json"
+        self.run(f'{sys.executable} -m mcp_kernel install "$(echo {command})" --host cursor --file {file} --yes')
+        entry = json.loads(file.read_text())["mcpServers"].pop("sqlite")
+        return f"cd / && PATH=/usr/bin:/bin exec {shlex.join([entry['command'], *entry['args']])}"
+
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Checkout:
@@ -102,6 +111,7 @@ def _answers(port: int) -> bool:
 def test_a_checkout_is_enough(checkout: Checkout) -> None:
     (command,) = commands("From a checkout")
     checkout.talk(command)
+    checkout.talk(checkout.install(command))
 
 
 @pytest.mark.slow
@@ -109,6 +119,7 @@ def test_built_wheels_and_an_index_of_them_are_enough(checkout: Checkout) -> Non
     build, start = commands("From built wheels")
     checkout.run(build)
     checkout.talk(start)
+    checkout.talk(checkout.install(start))
     index, serve, start = commands("From an index of one's own")
     checkout.run(index)
     with socket.socket() as probe:
@@ -116,6 +127,14 @@ def test_built_wheels_and_an_index_of_them_are_enough(checkout: Checkout) -> Non
         port = probe.getsockname()[1]
     with serving(serve.replace("8000", str(port)), checkout, port):
         checkout.talk(start.replace("8000", str(port)))
+        checkout.talk(checkout.install(start.replace("8000", str(port))))
+
+
+def test_every_readme_says_how_its_own_server_is_started() -> None:
+    for package in find_servers():
+        text = (package.folder / "README.md").read_text("utf-8")
+        assert f"`--from ./servers/{package.name}`" in text, package.name
+        assert "docs/publishing.md" in text, package.name
 
 
 def test_the_readme_shows_the_commands_of_the_page() -> None:

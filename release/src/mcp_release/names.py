@@ -38,7 +38,7 @@ def find_obstacle(package: Package, index: str = INDEX) -> str | None:
 def _names(project: dict[str, object], package: Package) -> bool:
     info = project.get("info")
     text = cast("dict[str, object]", info).get("description") if isinstance(info, dict) else ""
-    return package.registered in {mark.removesuffix("--") for mark in _MARK.findall(str(text))}
+    return package.registered in _MARK.findall(str(text))
 
 
 def _read(url: str) -> dict[str, object] | None:

@@ -191,10 +191,14 @@ def _ask_server(words: Sequence[str], host: str) -> tuple[str, Entry]:
     try:
         section = cast("dict[str, Entry]", json.loads(done.stdout)[HOSTS[host].section])
         ((name, entry),) = section.items()
-        return name, {**entry, **_keep_index(words, entry)}
+        entry |= _keep_index(words, entry)
     except (ValueError, KeyError, TypeError, AttributeError):
         why = f": {done.stderr}" if done.stderr.strip() else ""
         raise Misuse(f"{shlex.join(words)} --print-config {host} printed no entry{why}") from None
+    for line in done.stderr.splitlines():
+        if line.startswith("mcp-server-"):  # a warning of the server's: of a password that it did not print, say
+            tell(line)
+    return name, entry
 
 
 def _keep_index(words: Sequence[str], entry: Entry) -> Entry:
