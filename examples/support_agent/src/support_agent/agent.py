@@ -47,7 +47,7 @@ class Agent:
             "revision": revision,  # None: the newest that both sides speak
         }
         if self.policy.lets_models_answer:
-            options["sample"] = Sampler(self.model, self.screen).sample
+            options["sample"] = Sampler(self.model, self.policy, self.screen).sample
         if wire:
             options["on_message"] = self.screen.show_message
         return options

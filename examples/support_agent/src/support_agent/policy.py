@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
+from mcp_kernel.client import Elicitation
 from mcp_kernel.console.questions import Questions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mcp_kernel.client import Elicitation, Reply
+    from mcp_kernel.client import Reply
     from support_agent.screen import Screen
 
 Stance: TypeAlias = Literal["ask", "accept", "decline"]
@@ -19,9 +20,9 @@ Stance: TypeAlias = Literal["ask", "accept", "decline"]
 class Policy:
     """Answers forms (elicitation).
 
-    - `ask`: the person at the terminal fills in the form.
+    - `ask`: the person at the terminal fills in the form, and says whether the model may answer a server.
     - `accept`: the form is agreed to with its defaults, and what must be ticked is ticked; one that needs more than
-      that is dismissed, for nobody here may invent an answer.
+      that is dismissed, for nobody here may invent an answer. The model answers those who ask it.
     - `decline`: every form is declined, and the model answers no server.
     """
 
@@ -32,8 +33,15 @@ class Policy:
 
     @property
     def lets_models_answer(self) -> bool:
-        """Whether a server may ask this side's model."""
+        """Whether a server may ask this side's model at all."""
         return self._stance != "decline"
+
+    async def allows(self, words: str) -> bool:
+        """Whether the model may answer these words of a server's: the person at the terminal decides."""
+        if self._stance != "ask":
+            return True
+        agreement = Elicitation(f"May your model answer this? {words}", {"type": "object", "properties": {}})
+        return await self._questions.elicit(agreement) == {}
 
     async def elicit(self, asked: Elicitation) -> Reply:
         """The fields of the form, or what became of it instead."""

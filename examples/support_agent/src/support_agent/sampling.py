@@ -12,8 +12,10 @@ from support_agent.shapes import items, members
 
 if TYPE_CHECKING:
     from support_agent.model import Model
+    from support_agent.policy import Policy
     from support_agent.screen import Screen
 
+REFUSED: Final = -1  # the code for "User rejected sampling request" (client/sampling, "Error Handling")
 MOST_TOKENS: Final = 500
 """However many a server asks for: the bill is the user's."""
 
@@ -21,8 +23,9 @@ MOST_TOKENS: Final = 500
 class Sampler:
     """Answers with the agent's own model, and with the built-in template where that fails."""
 
-    def __init__(self, model: Model, screen: Screen) -> None:
+    def __init__(self, model: Model, policy: Policy, screen: Screen) -> None:
         self._model = model
+        self._policy = policy
         self._screen = screen
 
     async def sample(self, params: Mapping[str, object]) -> Mapping[str, object]:
@@ -30,8 +33,11 @@ class Sampler:
         try:
             assignment = read_assignment(params)
         except Stopped as stop:
-            raise ProtocolError(INVALID_PARAMS, str(stop)) from None  # for the server to hear
-        self._screen.ask(f"The server asks the model: {assignment.turns[0].text}")
+            raise ProtocolError(INVALID_PARAMS, str(stop).rstrip(".")) from None  # for the server to hear
+        words = assignment.turns[0].text
+        self._screen.ask(f"The server asks the model: {words}")
+        if not await self._policy.allows(words):
+            raise ProtocolError(REFUSED, "The user does not let the model answer")
         model = self._model
         try:
             text = await model.write(assignment)

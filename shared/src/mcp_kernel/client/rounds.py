@@ -46,4 +46,4 @@ async def _answer(answers: Answers, question: JsonObject) -> JsonObject:
     try:
         return await answers.answer(str(question.get("method")), params)
     except ProtocolError as error:
-        raise InvalidAnswer(f"The server asks for what this client did not offer: {error}.") from None
+        raise InvalidAnswer(f"What the server asks was not answered: {error}.") from None
