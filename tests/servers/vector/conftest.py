@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +22,8 @@ from mcp_server_vector.store import Store
 from mcp_server_vector.writing import Draft
 
 T = TypeVar("T")
+MEMORY = Path("/dev/shm")
+ROOM = 256 << 20
 
 
 @dataclass
@@ -56,6 +60,20 @@ class Shelf:
 
 
 Opener = Callable[..., Shelf]
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A directory in memory, where there is room: Chroma waits for the disk eight times at each write.
+
+    What is about kills and full disks is `slow`, and stays on the disk.
+    """
+    slow = request.node.get_closest_marker("slow") is not None
+    if slow or not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < ROOM:
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=MEMORY, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

@@ -68,12 +68,6 @@ def test_an_entry_for_a_host_is_absolute_and_complete(tmp_path: Path) -> None:
     assert words[words.index("--embedder") + 1] == "ollama:tiny"
 
 
-def test_the_data_directory_comes_from_the_environment_too(tmp_path: Path) -> None:
-    with Host(SERVER, environment={"CHROMA_DB_PATH": str(tmp_path / "data")}) as host:
-        host.open().call("list_collections")
-    assert (tmp_path / "data" / "chroma.sqlite3").exists()
-
-
 def test_a_directory_that_cannot_be_is_said_at_each_call_and_tried_again(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with Host([*SERVER, "--data-dir", str(tmp_path / "file" / "data")]) as host:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +12,6 @@ from typing import Any, ClassVar
 
 import pytest
 from tests.servers.vector.conftest import Opener
-from tests.transports.host import surroundings
 
 from mcp_server_vector.embedders import Embedder, choose
 from mcp_server_vector.refusals import Refusal
@@ -126,23 +123,15 @@ def test_a_model_that_changed_its_size_is_refused(api: str, shelf: Opener, tmp_p
         opened.search("o")
 
 
-OFFLINE = """
-from mcp_server_vector.embedders import choose
-from mcp_server_vector.refusals import Refusal
-try:
-    choose("onnx").load()
-except Refusal as refusal:
-    print(refusal)
-"""
+def test_the_downloaded_embedder_says_offline_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from chromadb.utils.embedding_functions.onnx_mini_lm_l6_v2 import ONNXMiniLM_L6_V2
 
-
-def test_the_downloaded_embedder_says_offline_what_to_do(tmp_path: Path) -> None:
-    environment = surroundings(HOME=str(tmp_path), HF_HUB_OFFLINE="1")
-    command = [sys.executable, "-c", OFFLINE]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
-    assert "HF_HUB_OFFLINE forbids to download it" in done.stdout
-    assert "--embedder wordllama" in done.stdout
-    assert not list(tmp_path.rglob("*.tar.gz"))
+    monkeypatch.setattr(ONNXMiniLM_L6_V2, "DOWNLOAD_PATH", tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(Refusal, match="HF_HUB_OFFLINE forbids to download it") as caught:
+        choose("onnx").load()
+    assert "--embedder wordllama" in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(importlib.util.find_spec("sentence_transformers") is not None, reason="it is installed")

@@ -212,12 +212,12 @@ async def test_a_long_answer_is_cut_and_says_so(connect: Connect, prepared: Prep
     await server.close()
 
 
-def test_nothing_of_the_surroundings_reaches_chroma(tmp_path: Path) -> None:
+def test_nothing_of_the_surroundings_reaches_chroma_but_the_data_directory(tmp_path: Path) -> None:
     """A `.env` in the current directory, telemetry settings, an implementation to import: none of it counts."""
     (tmp_path / ".env").write_text("CHROMA_API_IMPL=evil.module.Api\nIS_PERSISTENT=false\nPERSIST_DIRECTORY=/nowhere\n")
     hostile = {"CHROMA_API_IMPL": "evil.module.Api", "CHROMA_OTEL_COLLECTION_ENDPOINT": "http://127.0.0.1:9"}
-    command = ["env", "-C", str(tmp_path), *SERVER, "--data-dir", str(tmp_path / "data")]
-    with Host(command, environment={**hostile, "HF_HUB_OFFLINE": "1"}) as host:
+    told = {"CHROMA_DB_PATH": str(tmp_path / "data"), "HF_HUB_OFFLINE": "1"}
+    with Host(["env", "-C", str(tmp_path), *SERVER], environment={**hostile, **told}) as host:
         host.open()
         assert "isError" not in host.call("index_document", text="Rivers flow.")
     assert (tmp_path / "data" / "chroma.sqlite3").exists()
