@@ -34,7 +34,6 @@ logger = logging.getLogger(__name__)
 
 _THREADS: Final = 4
 _KEYWORDS: Final = "keywords.sqlite3"
-_UNSURE: Final = (Stamp("unsure"), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ class Engine:
         self._opening = asyncio.Lock()
         self._seen: tuple[Glance | None, int] | None = None
         self._stamp: tuple[Stamp, int] | None = None
-        self._sound = True
+        self._failed = False
         self.unfinished: set[asyncio.Task[object]] = set()
         self._loaded: set[str] = set()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="chroma")
@@ -101,14 +100,17 @@ class Engine:
     async def open(self, report: Report | None = None) -> None:
         """Be ready to read, in step with what others wrote, as far as they let us."""
         await self.preparation.chroma(report)
-        if self._keywords is None or self._glance() != self._seen:
+        if self._keywords is None or not self.chroma.is_open or self._glance() != self._seen:
             await self.finish(self._open())
 
     async def _open(self) -> None:
         async with self._opening:
             if self._keywords is None:
                 await self._open_both()
-            elif self._glance() != self._seen:
+                return
+            if not self.chroma.is_open:  # it could not be opened again after a mending, on a full disk say
+                await self.call(self.chroma.open)
+            if self._glance() != self._seen and not self._failed:
                 with suppress(Busy):  # somebody is writing: what was there before is still a good answer
                     async with self._lock.hold("catching up", patience=0):
                         await self._catch_up()
@@ -142,6 +144,7 @@ class Engine:
     async def undisturbed(self, name: str) -> AsyncGenerator[Collection | None]:
         """A collection, if there is one, in its latest state, while nobody writes; inside `finish`. Raises `Busy`."""
         async with self._lock.hold(f"loading {name}"):
+            await self._recover()
             await self._catch_up()
             collection = await self.call(self.chroma.find, name)
             if collection is not None:
@@ -161,6 +164,7 @@ class Engine:
             raise Refusal("This server was started with --read-only: nothing can be changed.")
         await self.open()
         async with self._lock.hold(purpose):
+            await self._recover()
             await self._catch_up()
             try:
                 yield
@@ -181,10 +185,10 @@ class Engine:
             if found is None:
                 raise Missing(f"The collection {collection.name} was deleted meanwhile: call list_collections.")
             collection = found
-        with self._watched(collection):
-            await self._keep(collection)
+        await self._keep(collection)
+        with self._watched():
             await self.call(self.chroma.count, collection)
-            await self._keep(collection)
+        await self._keep(collection)
         self._loaded.add(collection.uuid)
         return collection
 
@@ -205,16 +209,16 @@ class Engine:
 
     async def upsert(self, collection: Collection, chunks: Sequence[Chunk], vectors: Vectors) -> None:
         """Write chunks into Chroma; the collection is loaded, and the lock held."""
-        with self._watched(collection):
+        with self._watched():
             await self.call(self.chroma.upsert, collection, chunks, vectors)
-            await self._keep(collection)
+        await self._keep(collection)
 
     async def remove(self, collection: Collection, ids: Sequence[str]) -> None:
         """Delete chunks from Chroma; the collection is loaded, and the lock held."""
-        with self._watched(collection):
-            for start in range(0, len(ids), PAGE):
+        for start in range(0, len(ids), PAGE):
+            with self._watched():
                 await self.call(self.chroma.delete, collection, ids[start : start + PAGE])
-                await self._keep(collection)
+            await self._keep(collection)
 
     async def _keep(self, collection: Collection) -> None:
         if self.settings.url is not None or not self._safekeeping.is_news(collection.uuid):
@@ -229,13 +233,12 @@ class Engine:
             return await self.call(self._safekeeping.read, collection.uuid)
 
     @contextmanager
-    def _watched(self, collection: Collection) -> Generator[None]:
-        """Where Chroma fails, on a full disk say, its files may be half saved: they are checked before the next use."""
+    def _watched(self) -> Generator[None]:
+        """Where Chroma failed to write, on a full disk say, it is not written with again: see `_recover`."""
         try:
             yield
         except BaseException:
-            self._sound = False
-            self._loaded.discard(collection.uuid)
+            self._failed = True
             raise
 
     @contextmanager
@@ -244,8 +247,8 @@ class Engine:
             yield
         except OSError as error:
             raise Refusal(
-                f"The copy of a vector index in {self.settings.folder} cannot be written: {error.strerror}. See to its "
-                "disk, then call again; what was acknowledged is kept."
+                f"The data directory {self.settings.folder} cannot be written to: {error.strerror}. See to its disk, "
+                "then call again; what was acknowledged is kept."
             ) from error
 
     async def close(self) -> None:
@@ -287,9 +290,24 @@ class Engine:
                 "and is built again from Chroma."
             ) from error
 
+    async def _recover(self) -> None:
+        """Under the lock: after a write of Chroma failed, open it anew, once there is room on the disk again.
+
+        To write on with what is open may wait for a lock that it holds itself, for a quarter of an hour and with the
+        interpreter's lock in its hands. What only reads goes on with it.
+        """
+        if not self._failed:
+            return
+        with self._disk():
+            await self.call(self._safekeeping.find_room)
+        async with self._gate.alone():
+            self._loaded.clear()
+            await self.call(self.chroma.reopen)
+        self._failed, self._seen, self._stamp = False, None, None
+
     async def _catch_up(self) -> None:
         """Under the lock: see what others wrote, finish what they could not, mend what went past this index."""
-        changed = self._stamp == _UNSURE or self._glance() != self._seen
+        changed = self._glance() != self._seen
         if changed:
             await self._compare()
         unsettled = await self.keywords.unsettled()
@@ -299,8 +317,10 @@ class Engine:
                 continue
             try:
                 await self._redo(pending)
-            except Refusal as refusal:  # needs another embedder, say: it stays on record for a server that has it
-                logger.warning("an unfinished write of %r waits: %s", document, refusal)
+            except (Refusal, sqlite3.Error) as problem:  # another embedder is needed, or room: it stays on record
+                if self._failed:
+                    raise
+                logger.warning("an unfinished write of %r waits: %s", document, problem)
         if changed or unsettled:
             await self._record()
 
@@ -322,11 +342,10 @@ class Engine:
         return await self.call(self.chroma.stamp), self._safekeeping.glance()
 
     async def _record(self) -> None:
-        """Remember what is in Chroma when both indexes are in step; after a failure, that it has to be looked at."""
+        """Remember what is in Chroma when both indexes are in step."""
         async with self._gate.alone():
             stamp = await self._read_stamp()
-        self._stamp, self._seen = (stamp if self._sound else _UNSURE), self._glance()
-        self._sound = True
+        self._stamp, self._seen = stamp, self._glance()
         with suppress(sqlite3.Error):  # a full disk, say: then everything is compared again next time
             await self.keywords.remember("stamp", stamp[0].content)
 

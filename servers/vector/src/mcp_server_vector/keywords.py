@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -162,7 +162,8 @@ class Keywords:
             await self._writer.execute("COMMIT")
         except BaseException:
             self._numbers.clear()  # one of them may be taken back
-            await self._writer.execute("ROLLBACK")
+            with suppress(sqlite3.Error):  # on a full disk SQLite has rolled back by itself
+                await self._writer.execute("ROLLBACK")
             raise
 
     async def add_collection(self, uuid: str) -> None:

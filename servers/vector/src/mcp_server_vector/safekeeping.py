@@ -26,6 +26,8 @@ from urllib.parse import quote
 
 Print: TypeAlias = tuple[tuple[str, int, int], ...]
 
+_ROOM: Final = 1 << 20
+
 _STATE: Final = (
     "SELECT segments.id, max_seq_id.seq_id FROM segments LEFT JOIN max_seq_id ON max_seq_id.segment_id = segments.id "
     "WHERE segments.collection = ? AND segments.scope = 'VECTOR'"
@@ -96,6 +98,17 @@ class Safekeeping:
             shutil.rmtree(files)
         if _look(copy):
             self._copy(copy, files)
+
+    def find_room(self) -> None:
+        """Write as much as a small write of Chroma takes, and take it away again; raises OSError."""
+        path = self._folder / "room.tmp"
+        try:
+            with path.open("wb") as file:
+                file.write(bytes(_ROOM))
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            path.unlink(missing_ok=True)
 
     def tidy(self) -> None:
         """Remove the copies of collections that are gone, and what a kill left of a copying."""

@@ -119,6 +119,7 @@ class Chroma:
     def open(self) -> None:
         """Import Chroma and open the database; raises `Refusal`."""
         import chromadb
+        from chromadb.api.shared_system_client import SharedSystemClient
         from chromadb.config import Settings
 
         fixed: dict[str, Any] = {
@@ -135,8 +136,14 @@ class Chroma:
             else:
                 self._client = _connect(chromadb, Settings(**fixed), self._url)
         except Exception as error:
+            SharedSystemClient.clear_system_cache()  # it would give out again what is half open
             where = self._url or str(self._folder)
             raise Refusal(f"Chroma could not open {where}: {_first_line(error)}. Check it, then call again.") from error
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a database to be asked."""
+        return self._client is not None
 
     def close(self) -> None:
         """Let go of the database."""
