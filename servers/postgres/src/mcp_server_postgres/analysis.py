@@ -62,17 +62,18 @@ async def define(connection: Connection, sql: str, parameters: int) -> None:
     )
 
 
-async def read_definition(connection: Connection) -> Touched:
-    """Take apart what `define` defined, and what stands behind it."""
+async def read_definition(connection: Connection, known: dict[int, Function]) -> Touched:
+    """Take apart what `define` defined, and what stands behind it. `known` keeps PostgreSQL's own functions."""
     (row,) = await connection.fetch(PROBE)
-    return await _Walk(connection).run(row["tree"], row["columns"])
+    return await _Walk(connection, known).run(row["tree"], row["columns"])
 
 
 class _Walk:
     """Follows a statement's tree into the views, functions, operators and types that it uses, and theirs."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, known: dict[int, Function]) -> None:
         self._connection = connection
+        self._known = known
         self._touched = Touched()
         self._seen: set[int] = set()
         self._seen_operators: set[int] = set()
@@ -156,8 +157,11 @@ class _Walk:
             await self._take(row["tree"], row["columns"])
 
     async def _follow_functions(self) -> None:
-        asked, self._new_functions = list(self._new_functions), set()
-        for row in await self._ask(FUNCTIONS, asked):
+        asked, self._new_functions = self._new_functions, set()
+        for oid in asked & self._known.keys():
+            self._touched.functions[oid] = self._known[oid]
+            await self._follow_own(self._known[oid])
+        for row in await self._ask(FUNCTIONS, list(asked - self._known.keys())):
             function = Function(
                 row["oid"],
                 row["schema"],
@@ -170,6 +174,7 @@ class _Walk:
             )
             self._touched.functions[function.oid] = function
             if function.is_own:
+                self._known[function.oid] = function
                 await self._follow_own(function)
                 continue
             self._touched.through[function.oid] = row["mark"]

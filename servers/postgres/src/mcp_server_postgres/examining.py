@@ -8,6 +8,7 @@ from typing import cast
 from .analysis import Touched, define, has_changed, read_definition
 from .answers import Column
 from .driver import OWN_PATH, ROLES_PATH, Attribute, Connection, is_known, state_of, text_of
+from .effects import Function
 from .guard import check_functions, check_names, check_relations
 from .kinds import Known, all_known, load_kinds
 from .lexing import read_tokens, strip_end, write_parameters
@@ -44,6 +45,7 @@ class Examiner:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._kept: OrderedDict[str, tuple[float, Statement]] = OrderedDict()
+        self._known: dict[int, Function] = {}  # PostgreSQL's own do not change while it runs
 
     async def examine(self, connection: Connection, standing: Standing, sql: str) -> Statement:
         """Give the statement, or refuse it. The connection is in a READ ONLY transaction, and is so afterwards."""
@@ -106,7 +108,7 @@ class Examiner:
     async def _probe(self, connection: Connection, sql: str, parameters: int) -> Touched:
         await define(connection, sql, parameters)
         await connection.execute(OWN_PATH)
-        touched = await read_definition(connection)
+        touched = await read_definition(connection, self._known)
         check_functions(touched, self._policy)
         if self._policy.restricts:
             await check_relations(connection, touched, self._policy)

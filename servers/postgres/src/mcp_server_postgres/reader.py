@@ -13,8 +13,8 @@ from .values import Cell, decode
 
 CURSOR = '"mcp cursor"'
 SHOWN = 1000  # characters of a value that is too long
-IN_FLIGHT = 16 * 1024 * 1024  # bytes that one step may bring at the very most
-LONGEST_STEP = 2000
+ROW = 16 * 1024 * 1024  # bytes that one row may bring at the very most
+STEP = 2000
 LONGEST_VALUE = 1024 * 1024
 
 
@@ -43,21 +43,20 @@ class Reading:
         self._policy = policy
         self._room = policy.max_bytes or MEMORY_CEILING
         self._long = sum(kind.is_long for kind in statement.kinds)
-        self._longest = min(self._room, LONGEST_VALUE, IN_FLIGHT // max(1, self._long))
+        self._longest = min(self._room, LONGEST_VALUE, ROW // max(1, self._long))
 
     async def run(self, connection: Connection, values: Sequence[str | None], limit: int) -> tuple[Sheet, str | None]:
         """Read at most `limit` rows; the second value says what was left out."""
         await connection.fetch(f"DECLARE {CURSOR} NO SCROLL CURSOR FOR {self.write()}", *values)
         most = min(limit, self._policy.max_rows)
         sheet = Sheet(most, self._room)
-        step = self._step()
         while True:
-            wanted = min(step, most + 1 - len(sheet.rows))
+            wanted = min(STEP, most + 1 - len(sheet.rows))
             batch = await connection.fetch(f"FETCH {wanted} FROM {CURSOR}")
             for record in batch:
                 if len(sheet.rows) == most:
                     return sheet, say_rows(limit, self._policy)
-                if not sheet.take(self._read_row(record, sheet)):
+                if self._is_blank(record) or not sheet.take(self._read_row(record, sheet)):
                     return sheet, say_bytes(len(sheet.rows), sheet.room)
             if len(batch) < wanted:
                 return sheet, None
@@ -66,7 +65,8 @@ class Reading:
         """Write the statement so that every value comes in a form the driver reads, cut where it is too long.
 
         The statement stands in parentheses, which it has been shown to fit into, and behind OFFSET 0, so that the
-        planner plans it as it stands and computes each value once.
+        planner plans it as it stands and computes each value once. A running total of lengths, which no sort is needed
+        for, leaves the rows blank that come after more than an answer can hold: so a step may ask for many.
         """
         kinds = self._statement.kinds
         if not any(kind.is_long or not kind.is_direct for kind in kinds):
@@ -74,11 +74,31 @@ class Reading:
         inner = ", ".join(f"{_express(kind, place)} AS t{place}" for place, kind in enumerate(kinds))
         names = ", ".join(f"c{place}" for place in range(len(kinds)))
         source = f"(SELECT * FROM ({self._statement.sql}\n) s OFFSET 0) q({names})"  # noqa: S608  # taken whole
-        outer = [self._measure(kind, place) for place, kind in enumerate(kinds)]
-        if self._long:
-            sizes = ", ".join(self._size(place) for place, kind in enumerate(kinds) if kind.is_long)
-            outer.append(f"pg_catalog.concat_ws(',', VARIADIC ARRAY[{sizes}])")
-        return f"SELECT {', '.join(outer)} FROM (SELECT {inner} FROM {source} OFFSET 0) z"  # noqa: S608  # built above
+        texts = f"(SELECT {inner} FROM {source} OFFSET 0) z"  # noqa: S608  # built above
+        places = [place for place, kind in enumerate(kinds) if kind.is_long]
+        if not places:
+            return f"SELECT * FROM {texts}"  # noqa: S608  # as above
+        cut = ", ".join(f"{self._measure(kind, place)} AS t{place}" for place, kind in enumerate(kinds))
+        sizes = f"pg_catalog.concat_ws(',', VARIADIC ARRAY[{', '.join(map(self._size, places))}]) AS sizes"
+        weight = " OPERATOR(pg_catalog.+) ".join(map(self._weigh, places))
+        cuts = f"(SELECT {cut}, {sizes}, {weight} AS weight FROM {texts} OFFSET 0) y"  # noqa: S608  # as above
+        total = "pg_catalog.sum(weight) OVER (ROWS UNBOUNDED PRECEDING) AS total"
+        outer = [self._blank(kind, place) for place, kind in enumerate(kinds)]
+        outer.append(f"CASE WHEN {self._is_over} THEN 'blank' ELSE sizes END")
+        return f"SELECT {', '.join(outer)} FROM (SELECT y.*, {total} FROM {cuts}) x"  # noqa: S608  # as above
+
+    def _blank(self, kind: Kind, place: int) -> str:
+        return f"CASE WHEN NOT {self._is_over} THEN t{place} END" if kind.is_long else f"t{place}"
+
+    @property
+    def _is_over(self) -> str:
+        return f"(total OPERATOR(pg_catalog.>) {2 * self._room + self._longest})"
+
+    def _weigh(self, place: int) -> str:
+        return f"LEAST(COALESCE(pg_catalog.octet_length(t{place}), 0), {self._longest})::pg_catalog.int8"
+
+    def _is_blank(self, record: Record) -> bool:
+        return self._long > 0 and record[len(self._statement.kinds)] == "blank"
 
     def _measure(self, kind: Kind, place: int) -> str:
         if not kind.is_long:
@@ -92,10 +112,6 @@ class Reading:
 
     def _is_too_long(self, place: int) -> str:
         return f"pg_catalog.octet_length(t{place}) OPERATOR(pg_catalog.>) {self._longest}"
-
-    def _step(self) -> int:
-        """How many rows one step brings: so few that even the longest values fit into memory."""
-        return LONGEST_STEP if not self._long else max(1, min(LONGEST_STEP, IN_FLIGHT // (self._long * self._longest)))
 
     def _read_row(self, record: Record, sheet: Sheet) -> Row:
         kinds = self._statement.kinds
