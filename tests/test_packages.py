@@ -64,7 +64,7 @@ def test_a_wheel_serves_in_an_environment_of_its_own(server: str, wheels: Path, 
 
 
 def test_a_wheel_holds_its_licence_and_its_type_marker(wheels: Path, tmp_path: Path) -> None:
-    for wheel in wheels.glob("*.whl"):
+    for wheel in (*wheels.glob("mcp_kernel-*.whl"), *wheels.glob("mcp_server_*.whl")):  # what is published
         names = run(["python3", "-m", "zipfile", "--list", str(wheel)], tmp_path)
         assert "LICENSE" in names, wheel.name
         assert "py.typed" in names, wheel.name
