@@ -148,5 +148,10 @@ def _parent(pid: int) -> int:
 
 
 def settle(playground: Playground) -> None:
-    """Wait until all that the sandbox started has ended."""
-    until(lambda: not playground.processes(), PATIENCE)
+    """Wait until all that the sandbox started has ended by itself."""
+    try:
+        until(lambda: not playground.processes(), PATIENCE)
+    finally:
+        for each in playground.processes():
+            os.kill(each.pid, signal.SIGKILL)
+        playground.close()

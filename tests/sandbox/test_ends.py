@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ from tests.stage import META, scene
 from tests.transports.host import until
 
 from mcp_kernel import Client
+from mcp_sandbox.cli import listen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +70,6 @@ def test_a_sandbox_that_is_killed_takes_its_servers_and_its_database_along() -> 
     playground.tell(signal.SIGKILL)
     playground.wait()
     settle(playground)
-    playground.close()
 
 
 @pytest.mark.slow
@@ -104,6 +105,23 @@ def test_a_port_that_is_taken_is_said_before_anything_is_made(tmp_path: Path) ->
     assert done.returncode == 2
     assert f"cannot listen on 127.0.0.1:{port}: Address already in use; --port 0 takes a free port" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_one_port_sends_small_answers_at_once() -> None:
+    async def accept() -> int:
+        arrived: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+        with listen("127.0.0.1", 0) as listener:
+            server = await asyncio.start_server(lambda _, writer: arrived.put_nowait(writer), sock=listener)
+            _, client = await asyncio.open_connection(*listener.getsockname())
+            writer = await arrived.get()
+            delay = writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            for each in (client, writer):
+                each.close()
+            server.close()
+            await server.wait_closed()
+            return delay
+
+    assert asyncio.run(accept()) == 1
 
 
 @pytest.mark.parametrize("words", [["--port", "x"], ["--port", "65536"], ["--nothing"], ["extra"]])

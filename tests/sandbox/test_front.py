@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from tests.stage import scene
+from tests.stage import scene, scene_out_of_time
 from tests.transports.guests import Hall, HttpJudge, Member, Modern, hear, hear_all
 
 from mcp_kernel.testing.asgi import Site
@@ -93,7 +93,7 @@ async def test_headers_of_a_connection_end_there() -> None:
         await send({"type": "http.response.body", "body": b"ok"})
 
     async with through(listing) as site:
-        given = {"host": "localhost:1", "connection": "X-Gone", "x-gone": "1", "upgrade": "h2c", "x-kept": "1"}
+        given = {"host": "localhost:1", "connection": "X-Gone, Host", "x-gone": "1", "upgrade": "h2c", "x-kept": "1"}
         visit = site.get("/mcp/x", headers=given)
         assert await visit.whole() == b"ok"
         assert (visit.headers["x-kept"], "x-own" in visit.headers) == ("1", False)
@@ -101,6 +101,15 @@ async def test_headers_of_a_connection_end_there() -> None:
     assert (b"host", b"localhost:1") in seen
     assert b"x-kept" in names
     assert not names & {b"x-gone", b"upgrade", b"user-agent", b"cookie"}
+
+
+@scene_out_of_time
+async def test_a_body_that_does_not_end_is_not_waited_for() -> None:
+    front = cast("App", Front({"mcp": Door(Path("/nowhere/s"))}, {}))
+    async with Site(front, patience=60) as site:
+        visit = site.open("POST")
+        visit.feed(b"{", more=True)
+        assert await visit.started() == 408
 
 
 @scene

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,6 +121,34 @@ def test_a_body_that_is_too_large_is_refused_behind_the_front(playground: Playgr
         playground.url("sqlite"), content=b" " * 5_000_000, headers={"content-type": "application/json"}
     )
     assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("request_line", "headers", "status"),
+    [
+        ("POST /sqlite/mcp", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0", 400),
+        ("POST /sqlite/mcp", "Content-Length: 2\r\nContent-Length: 3", 400),
+        ("GET /sqlite/healthz", "Host: evil.example", 421),
+        ("GET /sqlite/healthz", "X-A: a\x01b", 400),
+        ("GET /sqlite/healthz", "Connection: host", 200),
+        ("HEAD /sqlite/healthz", "Accept: */*", 200),
+        ("GET /sqlite/mcp", "Connection: Upgrade\r\nUpgrade: websocket", 400),
+        ("GET /sqlite/../git/healthz", "Accept: */*", 404),
+        ("GET /sqlite/%2e%2e/git/healthz", "Accept: */*", 404),
+        ("GET //sqlite/healthz", "Accept: */*", 404),
+        ("GET /sqlite//evil.example/healthz", "Accept: */*", 404),
+        ("GET /sqlite/\xff", "Accept: */*", 400),
+        ("CONNECT evil.example:443", "Accept: */*", 400),
+    ],
+)
+def test_an_odd_request_is_refused_and_the_next_is_served(
+    playground: Playground, request_line: str, headers: str, status: int
+) -> None:
+    for line, more, expected in ((request_line, headers, status), ("GET /sqlite/healthz", "Accept: */*", 200)):
+        with socket.create_connection(("127.0.0.1", httpx.URL(playground.base).port or 0), PATIENCE) as connection:
+            head = f"{line} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n\r\n"
+            connection.sendall(head.encode("latin-1"))
+            assert connection.recv(4096).startswith(b"HTTP/1.1 %d " % expected), line
 
 
 def test_no_server_listens_but_on_the_one_port(playground: Playground) -> None:

@@ -58,7 +58,8 @@ def _serve(parser: _Parser, arguments: argparse.Namespace) -> None:
 
 def listen(host: str, port: int) -> socket.socket:
     """Open the one socket; raises `OSError`."""
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    # asyncio sends small answers at once (TCP_NODELAY) only where the socket is TCP by its own account.
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, proto=socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))

@@ -7,7 +7,7 @@ A path stays as it is: the server behind serves `/NAME/mcp` itself. What a clien
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, cast
@@ -15,7 +15,8 @@ from typing import Final, cast
 import httpx
 
 from mcp_kernel.transports.admission import Admission
-from mcp_kernel.transports.incoming import Incoming, Pairs, Receive, Scope, Send
+from mcp_kernel.transports.http import BODY_LIMIT, BODY_SECONDS
+from mcp_kernel.transports.incoming import Gone, Incoming, Pairs, Receive, Scope, Send, TooLarge, TooSlow
 
 _CONNECT_SECONDS: Final = 5.0
 _IDLE: Final = 32  # connections to a server that are kept: for five seconds, and a server keeps them for thirty
@@ -23,10 +24,6 @@ _IDLE: Final = 32  # connections to a server that are kept: for five seconds, an
 _OWN: Final = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"date")
 )
-
-
-class _Left(Exception):
-    """The client hung up before its request was whole."""
 
 
 class Door:
@@ -91,7 +88,7 @@ class Front:
             await incoming.refuse(503, f"The server {name} does not run: {self._doors[name].closed}")
         else:
             target = b"/healthz" if rest == "healthz" else _target(scope)
-            await _pass_on(self._doors[name], target, incoming, (scope, receive, send))
+            await _pass_on(self._doors[name], target, incoming, scope, send)
 
     async def _tell_health(self, incoming: Incoming) -> None:
         """Say whether all that was started still runs."""
@@ -99,31 +96,32 @@ class Front:
         await incoming.respond(503 if ended else 200, "\n".join(ended or ["ok"]).encode())
 
 
-async def _pass_on(door: Door, target: bytes, incoming: Incoming, given: tuple[Scope, Receive, Send]) -> None:
-    """Have a server answer a request, for as long as the client is there."""
-    scope, receive, send = given
-    first = await receive()
-    if first["type"] != "http.request":
-        return
+async def _pass_on(door: Door, target: bytes, incoming: Incoming, scope: Scope, send: Send) -> None:
+    """Have a server answer a request, for as long as the client is there.
+
+    The body is read first, within the servers' own bounds: behind a body that does not end, a server's answer would
+    not be heard.
+    """
+    try:
+        body = await incoming.read_body(BODY_LIMIT, asyncio.timeout(BODY_SECONDS))
+    except TooLarge:
+        return await incoming.refuse(413, f"The body is larger than {BODY_LIMIT} bytes")
+    except TooSlow:
+        return await incoming.refuse(408, "The body did not arrive in time")
+    except Gone:
+        return await incoming.leave()
     pairs = _strip(cast("Pairs", scope["headers"]))
-    whole = asyncio.Event()
-    body = cast("bytes", first.get("body", b""))
-    if not first.get("more_body"):
-        whole.set()
-    url = door.locate(target)  # the Host is the client's
-    request = httpx.Request(
-        incoming.method, url, headers=pairs, content=body if whole.is_set() else _read(body, receive, whole)
-    )
+    request = httpx.Request(incoming.method, door.locate(target), headers=pairs, content=body)
     request.extensions["timeout"] = {"connect": _CONNECT_SECONDS}
     answering = asyncio.create_task(_answer(door, request, incoming, send))
-    leaving = asyncio.create_task(_wait_gone(receive, whole))
+    leaving = asyncio.create_task(incoming.wait_gone())
     try:
         await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in (answering, leaving):
             task.cancel()
         await asyncio.wait((answering, leaving))
-        with suppress(asyncio.CancelledError, _Left):
+        with suppress(asyncio.CancelledError):
             answering.result()
 
 
@@ -145,31 +143,13 @@ async def _answer(door: Door, request: httpx.Request, incoming: Incoming, send: 
         await response.aclose()
 
 
-async def _read(first: bytes, receive: Receive, whole: asyncio.Event) -> AsyncIterator[bytes]:
-    """The parts of the client's body, as they come."""
-    yield first
-    while (message := await receive())["type"] == "http.request":
-        yield cast("bytes", message.get("body", b""))
-        if not message.get("more_body"):
-            whole.set()
-            return
-    raise _Left
-
-
-async def _wait_gone(receive: Receive, whole: asyncio.Event) -> None:
-    """Wait until the client has hung up; before its request is whole, that is heard by who reads it."""
-    await whole.wait()
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
 def _target(scope: Scope) -> bytes:
     query = cast("bytes", scope.get("query_string", b""))
     return cast("bytes", scope["raw_path"]) + (b"?" + query if query else b"")
 
 
 def _strip(pairs: Iterable[tuple[bytes, bytes]]) -> Pairs:
-    """The headers without those of a connection, the ones that `Connection` names included."""
+    """The headers without those of a connection, the ones that `Connection` names included; never without `Host`."""
     kept = list(pairs)
     named = {word.strip().lower() for key, value in kept if key.lower() == b"connection" for word in value.split(b",")}
-    return [(key, value) for key, value in kept if key.lower() not in _OWN | named]
+    return [(key, value) for key, value in kept if key.lower() not in _OWN | (named - {b"host"})]
