@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from typing import TYPE_CHECKING, Any
@@ -116,7 +115,7 @@ from mcp_kernel import Context, Image, Message, Sampling, Server, run
 server = Server("odd", "1")
 
 @server.resource("ticket://list")
-async def tickets() -> str: return "none"
+async def tickets() -> str: return "none \\x1b[2J \\x9b2J \\u202e"
 
 @server.resource("ticket://{ticket_id}")
 async def ticket(ticket_id: str) -> str: return "a ticket"
@@ -153,12 +152,8 @@ def test_an_odd_question_is_refused_and_said_to_be(office: Office, revision: str
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.contrary
 def test_what_the_server_says_cannot_steer_the_terminal(office: Office) -> None:
-    tickets = [{"id": 42, "subject": "\x1b[2J", "customer": "a@example.com", "body": "\x9b2J \u202e"}]
-    seed = office.folder / "seed.json"
-    seed.write_text(json.dumps({"customers": [{"email": "a@example.com", "name": "A"}], "tickets": tickets}))
-    source = "from mcp_server_ticketing.__main__ import main"
-    file = office.write(desk=office.program(source, "--db-path", "x.db", "--seed", str(seed)))
-    done = office.run("--servers", file, "--wire")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert not {"\x1b", "\x9b", "\u202e"} & set(done.stdout)
+    done = office.run("--servers", office.write(odd=office.program(ODD)), "--wire")
+    assert "   | none \\x1b[2J \\x9b2J \\u202e\n" in done.stdout
+    assert not {"\x1b", "\x9b", "\u202e"} & set(done.stdout + done.stderr)

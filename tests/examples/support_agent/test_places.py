@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.stage import in_both_eras
 
-from support_agent.cli import main
+from support_agent.cli import build_parser, main
 
 if TYPE_CHECKING:
     from tests.examples.support_agent.conftest import Office
@@ -98,3 +100,10 @@ def test_bad_usage_is_told_in_one_line(
     assert (code, said.out) == (2, "")
     assert said.err.count("\n") == 1
     assert complaint in said.err
+
+
+def test_the_page_names_every_option() -> None:
+    page = (Path(__file__).parents[3] / "examples" / "support_agent" / "README.md").read_text("utf-8")
+    options = set(re.findall(r"--[a-z-]+", build_parser().format_help())) - {"--help", "--version", "--transport"}
+    assert {option for option in options if f"`{option}" not in page} == set()
+    assert set(re.findall(r"^\| `(--[a-z-]+)", page, re.MULTILINE)) <= options
