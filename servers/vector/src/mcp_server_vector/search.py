@@ -51,7 +51,7 @@ class Search:
             vector = await self._embed(embedder, query)
             semantic = await self._nearest(collection, vector, wanted, filters)
         if question.mode != "semantic":
-            keyword = await self._matching(collection, query, wanted, filters, semantic)
+            keyword = await self._matching(collection, query, wanted, filters)
         scores = semantic
         if question.mode == "keyword":
             scores = keyword
@@ -103,20 +103,19 @@ class Search:
         query: str,
         wanted: int,
         filters: Mapping[str, Filter | None],
-        passed: Mapping[str, float],
     ) -> dict[str, float]:
-        """The best matches that pass the filters, as those in `passed` do: looks deeper until there are enough, or no
-        more."""
+        """The best matches that pass the filters: looks deeper until there are enough, or no more."""
+        allowed: set[str] | None = None
+        if any(filters.values()):
+            allowed = {*(await self._engine.call(self._engine.chroma.passing, collection, **filters))}
         depth = wanted
         while True:
             found = await self._engine.keywords.search(collection.uuid, query, depth)
-            if not any(filters.values()):
+            if allowed is None:
                 return found
-            asked = [each for each in found if each not in passed]
-            kept = {*(await self._engine.call(self._engine.chroma.filter, collection, asked, **filters)), *passed}
-            passing = {each: score for each, score in found.items() if each in kept}
-            if len(passing) >= wanted or len(found) < depth or depth >= _DEEPEST:
-                return passing
+            kept = {each: score for each, score in found.items() if each in allowed}
+            if len(kept) >= min(wanted, len(allowed)) or len(found) < depth or depth >= _DEEPEST:
+                return kept
             depth *= 8
 
 

@@ -253,14 +253,10 @@ class Chroma:
         with _clearly():
             return _read(collection.handle.get(limit=limit, offset=offset, **_given(conditions)))
 
-    def filter(self, collection: Collection, ids: Sequence[str], **conditions: object) -> list[str]:
-        """Those of the ids whose chunks meet conditions."""
-        found: list[str] = []
-        for start in range(0, len(ids), PAGE):
-            part = list(ids[start : start + PAGE])
-            with _clearly():
-                found += collection.handle.get(ids=part, include=[], **_given(conditions))["ids"]
-        return found
+    def passing(self, collection: Collection, **conditions: object) -> list[str]:
+        """The ids of the chunks that meet conditions, all of them."""
+        with _clearly():
+            return [str(each) for each in collection.handle.get(include=[], **_given(conditions))["ids"]]
 
     def nearest(
         self, collection: Collection, vector: Sequence[float], limit: int, **conditions: object
