@@ -71,6 +71,14 @@ def test_a_wheel_holds_its_licence_and_its_type_marker(wheels: Path, tmp_path: P
         assert "tests/" not in names, wheel.name
 
 
+def test_the_kernels_wheel_holds_the_page(wheels: Path, tmp_path: Path) -> None:
+    wheel = next(wheels.glob("mcp_kernel-*.whl"))
+    names = run(["python3", "-m", "zipfile", "--list", str(wheel)], tmp_path)
+    files = list((ROOT / "shared/src/mcp_kernel/page/files").iterdir())
+    assert files
+    assert [file.name for file in files if f"mcp_kernel/page/files/{file.name}" not in names] == []
+
+
 def test_the_first_command_of_the_readme_ends_in_a_server_on_real_data(tmp_path: Path) -> None:
     found = re.search(r"^pip install uv && uvx --from \./(\S+) (.+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert found is not None
