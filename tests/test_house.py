@@ -275,6 +275,11 @@ def test_public_names_are_the_documented_ones() -> None:
     assert workspace.documented_names(page) == set(mcp_kernel.__all__)
 
 
+def test_each_decision_has_a_number_of_its_own() -> None:
+    numbers = [path.name[:4] for path in (ROOT / "docs" / "decisions").glob("[0-9]*.md")]
+    assert sorted(numbers) == [f"{number:04}" for number in range(1, len(numbers) + 1)]
+
+
 def test_documented_names_are_read_from_headings() -> None:
     page = "# API\n\n### `Server`\n\n### `run(server)`\n\n```python\n# `Nothing`\n```\n\n## `Part`\n"
     assert workspace.documented_names(page) == {"Server", "run"}
