@@ -77,7 +77,7 @@ class _Sandbox:
 
     async def live(self) -> None:
         """Start all, show the table, and wait."""
-        folder = Path(tempfile.mkdtemp(prefix="mcp-sandbox-"))
+        folder = _make_folder()
         folders = [folder]
         try:
             demo = Demo(folder)
@@ -139,6 +139,11 @@ async def _serve(
     front = Front(doors, absent, hosts=hosts, origins=origins)
     async with serve(PageApp(shown, behind=front, hosts=hosts, origins=origins), listener):
         yield
+
+
+def _make_folder() -> Path:
+    """Make the folder of the data; its name has no links in it, which some servers would resolve and others not."""
+    return Path(tempfile.mkdtemp(prefix="mcp-sandbox-")).resolve()
 
 
 async def _start_cluster(family: Family, script: Path, folders: list[Path]) -> Cluster:
