@@ -78,6 +78,7 @@ class _Sandbox:
     async def live(self) -> None:
         """Start all, show the table, and wait."""
         folder = _make_folder()
+        sys.stderr.write(f"sandbox: making its data in {folder}, and starting {len(TITLES)} servers and PostgreSQL.\n")
         folders = [folder]
         try:
             demo = Demo(folder)
