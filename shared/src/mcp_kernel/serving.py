@@ -168,7 +168,8 @@ def _listen(arguments: argparse.Namespace) -> socket.socket:
         raise OSError(f"a port is a number up to {_LAST_PORT}")
     else:
         family = socket.AF_INET6 if ":" in arguments.host else socket.AF_INET
-        listener = socket.socket(family)
+        # asyncio sends small writes at once (TCP_NODELAY) only on sockets that say which protocol they have.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((arguments.host, arguments.port))
     listener.listen(1024)
