@@ -21,8 +21,9 @@ Message = tuple[Sender, bytes]
 class _Reading:
     """What passes in both directions of one connection, as HTTP."""
 
-    def __init__(self, take: Callable[[Sender, bytes], None]) -> None:
-        self._take = take
+    def __init__(self, take: Callable[[str, Sender, bytes], None]) -> None:
+        self._tell = take
+        self._path = ""
         self._sides: dict[Sender, h11.Connection] = {
             "client": h11.Connection(h11.SERVER),
             "server": h11.Connection(h11.CLIENT),
@@ -45,6 +46,8 @@ class _Reading:
 
     def _read(self, sender: Sender, event: h11.Event) -> None:
         self._sides["server" if sender == "client" else "client"].send(event)  # which keeps each side's books
+        if isinstance(event, h11.Request):
+            self._path = event.target.partition(b"?")[0].decode("ascii", "replace")
         if isinstance(event, h11.Request | h11.Response):
             self._bodies[sender] = b""
             self._is_stream = (b"content-type", b"text/event-stream") in list(event.headers)
@@ -54,6 +57,9 @@ class _Reading:
                 self._take_events()
         elif isinstance(event, h11.EndOfMessage) and self._bodies[sender][:1] == b"{":
             self._take(sender, self._bodies[sender])
+
+    def _take(self, sender: Sender, data: bytes) -> None:
+        self._tell(self._path, sender, data)
 
     def _take_events(self) -> None:
         *events, self._bodies["server"] = self._bodies["server"].split(b"\n\n")
@@ -67,7 +73,8 @@ class Tap:
     """Listens on a port of its own and passes everything on to another."""
 
     def __init__(self, port: int) -> None:
-        self.messages: list[Message] = []
+        self.carried: list[tuple[str, Sender, bytes]] = []
+        """The path of each message, who sent it, and what it is."""
         self._target = port
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -75,8 +82,16 @@ class Tap:
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
+    def messages(self) -> list[Message]:
+        """What passed, on whatever path."""
+        return [(sender, data) for _, sender, data in self.carried]
+
+    @property
     def port(self) -> int:
         return self._listener.getsockname()[1]
+
+    def _note(self, path: str, sender: Sender, data: bytes) -> None:
+        self.carried.append((path, sender, data))
 
     def _accept(self) -> None:
         while True:
@@ -86,7 +101,7 @@ class Tap:
                 return
             server = socket.create_connection(("127.0.0.1", self._target))
             self._open += [client, server]
-            reading = _Reading(lambda sender, data: self.messages.append((sender, data)))
+            reading = _Reading(self._note)
             for ends in (("client", client, server), ("server", server, client)):
                 threading.Thread(target=self._carry, args=(reading, *ends), daemon=True).start()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Generator, Sequence
@@ -11,8 +12,8 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Page, expect, sync_playwright
 from tests.interop.tap import Tap
-from tests.oracle import Witness
 from tests.served import serve
+from tests.transports.guests import HttpJudge
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Locator
@@ -145,16 +146,25 @@ class Person:
 
     # --- the judge ---
 
-    def sent(self) -> list[dict[str, Any]]:
-        """Judge everything that passed; returns the messages of the page."""
-        witness = Witness()
-        for sender, data in self._tap.messages:
-            witness.see(sender, data)
-        return [cast("dict[str, Any]", seen.message) for seen in witness.seen if seen.sender == "client"]
+    def sent(self, *, contrary: bool = False) -> list[dict[str, Any]]:
+        """Judge everything that passed, of each server apart; returns the messages of the page.
+
+        A page that is loaded again, or has got a token, begins anew. Of a `contrary` server all is allowed.
+        """
+        judges: dict[str, HttpJudge] = {}
+        asked: list[dict[str, Any]] = []
+        for path, sender, data in self._tap.carried:
+            message = cast("dict[str, Any]", json.loads(data)) if sender == "client" else {}
+            if path not in judges or message.get("method") in ("server/discover", "initialize"):
+                judges[path] = HttpJudge(contrary=contrary)
+            judges[path].observe(sender, data, malformed=False)
+            judges[path].rule()
+            asked += [message] if sender == "client" else []
+        return asked
 
 
 @contextmanager
-def visit(browser: Browser, url: str, *, judged: bool = True, **options: Any) -> Generator[Person]:
+def visit(browser: Browser, url: str, *, contrary: bool = False, **options: Any) -> Generator[Person]:
     """Open the page of a server; `options` are those of a browser's window."""
     options = {"viewport": {"width": 1280, "height": 800}, **options}
     with Tap(urlsplit(url).port or 80) as tap:
@@ -164,8 +174,7 @@ def visit(browser: Browser, url: str, *, judged: bool = True, **options: Any) ->
             person.page.goto(f"http://127.0.0.1:{tap.port}/")
             yield person
             assert person.complaints == []
-            if judged:
-                person.sent()
+            person.sent(contrary=contrary)
         finally:
             context.close()
 

@@ -27,7 +27,7 @@ SQLITE = str(Path(sys.executable).with_name("mcp-server-sqlite"))
 class Visit(Protocol):
     """Opens the page of a server in a window of the browser."""
 
-    def __call__(self, url: str, *, judged: bool = ..., **options: object) -> AbstractContextManager[Person]: ...
+    def __call__(self, url: str, *, contrary: bool = ..., **options: object) -> AbstractContextManager[Person]: ...
 
 
 @pytest.fixture(scope="module")

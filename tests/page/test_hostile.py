@@ -30,7 +30,7 @@ def hostile(serve_program: Callable[[str], str]) -> str:
 @pytest.fixture
 def victim(look: Visit, hostile: str) -> Iterator[Person]:
     """Somebody on the hostile server's page; at the end nothing of it has run, and nothing was fetched elsewhere."""
-    with look(hostile, judged=False) as person:
+    with look(hostile, contrary=True) as person:
         asked: list[str] = []
         person.page.on("request", lambda request: asked.append(request.url))
         person.wait_open()

@@ -97,7 +97,7 @@ def test_a_link_to_a_resource_leads_to_it(look: Visit, everything: str, revision
 
 
 def test_each_of_several_servers_has_its_own_lists_and_its_own_wire(look: Visit, several: str) -> None:
-    with look(several, judged=False) as person:
+    with look(several) as person:
         person.wait_open()
         assert "This is first." in person.call("ask_first")
         person.page.locator("[data-key='server second']").click()
@@ -112,7 +112,7 @@ def test_each_of_several_servers_has_its_own_lists_and_its_own_wire(look: Visit,
 
 
 def test_a_token_opens_what_is_guarded_and_is_kept_nowhere(look: Visit, several: str) -> None:
-    with look(several, judged=False) as person:
+    with look(several) as person:
         person.page.locator("[data-key='server guarded']").click()
         expect(person.page.locator("#work [role=alert]")).to_contain_text("wants a token")
         person.complaints.clear()  # the browser says in its log that a request was answered with 401

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import BaseModel, Field
@@ -28,7 +28,10 @@ class HttpJudge(Judge):
     """Of what passes over HTTP: a refusal without an id answers an HTTP request, and no message."""
 
     def observe(self, sender: Sender, data: bytes, malformed: bool) -> None:
-        decoded = cast("object", from_json(data)) if sender == "server" else None
+        decoded: object = None
+        if sender == "server":
+            with suppress(ValueError):  # it is no JSON, then, which the judge says himself
+                decoded = from_json(data)
         if isinstance(decoded, dict) and "error" in decoded and "id" not in decoded:
             try:
                 validate(cast("Json", decoded), revision=LATEST, sender="server")
