@@ -142,7 +142,7 @@ def test_a_state_comes_back_as_it_was_and_each_round_has_an_id_of_its_own(look: 
         person.wait_open()
         person.start("test_input_required_result_multi_round")
         for name, value in (("name", "Ada"), ("color", "red")):
-            expect(person.field(name)).to_be_visible()
+            expect(person.dialog.get_by_role("textbox", name=name)).to_be_visible()
             person.fill_in(name, value)
             person.press("Send")
         assert "Ada likes red." in person.outcome()
