@@ -75,7 +75,7 @@ def test_the_handbook_is_found_by_meaning(playground: Playground) -> None:
         question = {"query": "who pays for the parcel when I send something back?", "top_k": 2}
         async with Client(playground.url("vector")) as client, asyncio.timeout(PATIENCE):
             while "returns.md" not in (await client.call_tool("semantic_search", question)).text:
-                pass  # it is indexed meanwhile
+                await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=0.5)  # it is indexed meanwhile
 
     asyncio.run(search())
 
