@@ -58,7 +58,6 @@ HONEST = [
     "SELECT '{1,2}'::int[], '(a,b)'::text, '[1,3)'::int4range, '{[1,3)}'::int4multirange",
     'SELECT jsonb_populate_record(NULL::public.address, \'{"street": "Via"}\')',
     "SELECT * FROM json_to_recordset('[{\"n\": 1}]') AS x (n public.positive)",
-    "SELECT record_in('(1,2,2024-01-01)'::cstring, 'public.address'::regtype::oid, -1) IS NOT NULL WHERE false",
     "SELECT to_json(public.mood 'ok'), json_agg(public.mood 'sad')",
     "SELECT DISTINCT ROW(name, id) FROM customers ORDER BY 1",
     "SELECT GREATEST(public.mood 'ok', 'sad'), ARRAY[name] < ARRAY['b'] FROM customers",
@@ -83,7 +82,7 @@ def test_a_function_with_effects_is_found_where_it_hides(fortress: Fortress, rol
 @in_turn
 def test_what_hides_nothing_is_answered(fortress: Fortress, role: str, era: str, sql: str) -> None:
     answered, text = fortress.attacker(role, era).ask(sql)
-    assert answered or "pg_sleep" in text, text
+    assert answered, text
 
 
 def test_what_runs_while_a_literal_is_read_cannot_write(fortress: Fortress) -> None:
