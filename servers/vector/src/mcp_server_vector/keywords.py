@@ -119,7 +119,8 @@ class Keywords:
         each = f"(SELECT count(*) FROM (SELECT 1 FROM words_{number} WHERE words_{number} MATCH ? LIMIT {most}))"  # noqa: S608  # numbers of ours
         (counts,) = await self._reader.execute_fetchall(f"SELECT {', '.join([each] * len(words))}", words)
         weights = {
-            word: max(math.log((passages - found + 0.5) / (found + 0.5)), 1e-6)
+            # More may be found than were counted: another process writes between the two.
+            word: max(math.log((max(passages - found, 0) + 0.5) / (found + 0.5)), 1e-6)
             for word, found in zip(words, counts, strict=True)
             if found
         }
