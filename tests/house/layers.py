@@ -26,6 +26,7 @@ LAYERS: Final = {
     "toolkits": 4,
     "testing": 4,
     "connections": 3,
+    "deployment": 4,  # who is let in, and what stands around every request
     "page": 4,  # the page for a browser: files, and who serves them
     "serving": 5,
     "cli": 6,

@@ -82,7 +82,7 @@ async def test_a_refusal_for_want_of_the_extension_has_the_status_400(dial: Dial
         said: list[int] = []
         for method, params in (("tasks/get", NOBODYS), ("tools/call", {"name": "must"})):
             request = Request(1, method, {**params, "_meta": META})
-            dispatch.take(wire.peer, request, lambda _, status: said.append(status))
+            dispatch.take(wire.peer, request, lambda _, status, headers=(): said.append(status))
         assert said == [400, 400]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 from tests.stage import scene
 from tests.transports.guests import Hall, Member, Modern
 
+from mcp_kernel.server.principal import Principal
 from mcp_kernel.testing.asgi import Site
 from mcp_kernel.transports.http import HttpApp, HttpOptions
 from mcp_kernel.transports.incoming import PRINCIPAL
@@ -23,7 +24,7 @@ class Gatekeeper:
         self.who: str | None = "alice"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.app({**scope, PRINCIPAL: self.who}, receive, send)
+        await self.app({**scope, PRINCIPAL: None if self.who is None else Principal(self.who)}, receive, send)
 
 
 @scene

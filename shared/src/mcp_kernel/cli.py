@@ -10,9 +10,12 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NoReturn, cast
+from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 from mcp_kernel.server.server import Server
+
+if TYPE_CHECKING:
+    from mcp_kernel.server.principal import Gate
 
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _TRANSPORTS: Final = ("stdio", "http", "sse")
@@ -94,6 +97,9 @@ class CommandLine(argparse.ArgumentParser):
         shared.add_argument(
             "--print-config", choices=_HOSTS, metavar="HOST", help=f"print a host's entry: {', '.join(_HOSTS)}"
         )
+        shared_use = self.add_argument_group("options for a server that several people use")
+        _add_shared_use(shared_use)
+        self._shared_use = [action.dest for action in shared_use._group_actions]  # pyright: ignore[reportPrivateUsage]  # it has no public name
         self._shared = len(self._actions)
 
     def add_variable(
@@ -179,10 +185,11 @@ class CommandLine(argparse.ArgumentParser):
             self.error("--console puts its page at /: give the endpoint another --path")
         server.timeout = arguments.timeout
         server.max_output_bytes = arguments.max_output_bytes
+        gate = self._prepare(server, arguments)
         if arguments.transport != "stdio":
             from mcp_kernel.serving import serve_http
 
-            problem = serve_http(server, arguments)
+            problem = serve_http(server, arguments, gate)
             if problem:
                 self.error(problem)
             return
@@ -192,6 +199,17 @@ class CommandLine(argparse.ArgumentParser):
         from mcp_kernel.transports import stdio
 
         stdio.run(server)
+
+    def _prepare(self, server: Server, arguments: argparse.Namespace) -> Gate | None:
+        """Put around a server what the options for several people want there; without any, nothing is imported."""
+        if not any(getattr(arguments, name) != self.get_default(name) for name in self._shared_use):
+            return None
+        from mcp_kernel.deployment import Unfit, prepare
+
+        try:
+            return prepare(server, arguments)
+        except Unfit as error:
+            self.error(str(error))
 
     def _greet(self, server: Server, arguments: argparse.Namespace, serves: str) -> str:
         from mcp_kernel.hosts import configuration, file_name
@@ -258,6 +276,10 @@ def _add_http(group: argparse._ArgumentGroup) -> None:  # pyright: ignore[report
     add("--console", action="store_true", help="serve a page at / to try the server in a browser (--transport http)")
     add("--session-idle", type=positive, default=1800.0, metavar="S", help="seconds until an unused session ends")
     add("--drain", type=positive, default=3.0, metavar="S", help="seconds for calls in flight at the end (default: 3)")
+
+
+def _add_shared_use(group: argparse._ArgumentGroup) -> None:  # pyright: ignore[reportPrivateUsage]  # it has no public name
+    """Declare what `deployment.prepare` reads; left alone, each is its default."""
 
 
 def positive(text: str) -> float:

@@ -25,19 +25,21 @@ from mcp_kernel.transports.incoming import Receive, Scope, Send
 
 if TYPE_CHECKING:
     from mcp_kernel.page.site import PageApp
+    from mcp_kernel.server.principal import Gate
     from mcp_kernel.server.server import Server
 
 _LAST_PORT: Final = 65535
 
 
-def serve_http(server: Server, arguments: argparse.Namespace) -> str | None:
-    """Serve until a signal comes; returns what is wrong where it cannot be served."""
+def serve_http(server: Server, arguments: argparse.Namespace, gate: Gate | None = None) -> str | None:
+    """Serve until a signal comes; returns what is wrong where it cannot be served. `gate` authenticates."""
     options = HttpOptions(
         path=arguments.path,
         hosts=[*arguments.allowed_host, arguments.host],
         origins=arguments.allowed_origin,
         session_idle=arguments.session_idle,
         sse=arguments.transport == "sse",
+        gate=gate,
     )
     endpoint = HttpApp(server, options)
     front = _front(server, endpoint, options) if arguments.console else None

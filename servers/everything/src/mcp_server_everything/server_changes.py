@@ -87,7 +87,7 @@ async def test_client_view(ctx: Context) -> View:
     """Tell what the server knows of the client that calls."""
     return View(
         client=ctx.client,
-        principal=ctx.principal,
+        principal=None if ctx.principal is None else ctx.principal.name,
         request_id=ctx.request_id,
         elicitation=ctx.supports(elicitation={}),
         url_elicitation=ctx.supports(elicitation={"url": {}}),

@@ -32,5 +32,5 @@ Query = Annotated[str, Len(0, LONGEST_QUERY)]
 def who(ctx: Context) -> Actor:
     """Who calls: whoever is authenticated, or the client by the name that it gives itself."""
     if ctx.principal is not None:
-        return Actor(ctx.principal, ctx.principal)
+        return Actor(ctx.principal.name, ctx.principal.name)
     return Actor(str(ctx.client.get("name") or "unknown"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from mcp_kernel.server.peer import Peer
 
 if TYPE_CHECKING:
+    from mcp_kernel.server.principal import Principal
     from mcp_kernel.server.server import Server
 
 Send: TypeAlias = Callable[[bytes], Awaitable[object]]
@@ -19,7 +20,12 @@ _LOW_WATER: Final = 256 * 1024
 
 
 async def converse(
-    server: Server, messages: AsyncIterable[bytes], send: Send, *, principal: str | None = None, grace: float = 0.5
+    server: Server,
+    messages: AsyncIterable[bytes],
+    send: Send,
+    *,
+    principal: Principal | None = None,
+    grace: float = 0.5,
 ) -> None:
     """Serve one client until its messages end, or until `send` raises; then calls in flight have `grace` seconds.
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
 from mcp_kernel.protocol.jsonrpc import JsonObject, RequestId
 from mcp_kernel.server import questions
 from mcp_kernel.server.content import Message
 from mcp_kernel.server.exchange import Exchange
 from mcp_kernel.server.questions import Root, Sampled, Sampling
+
+if TYPE_CHECKING:
+    from mcp_kernel.server.principal import Principal
 
 T = TypeVar("T")
 
@@ -37,9 +40,9 @@ class Context:
         return self._exchange.request.id
 
     @property
-    def principal(self) -> str | None:
+    def principal(self) -> Principal | None:
         """Who is authenticated; None where nobody is, as over stdio."""
-        return self._exchange.peer.principal
+        return self._exchange.principal
 
     @property
     def client(self) -> JsonObject:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from binascii import hexlify
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from os import urandom
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from mcp_kernel.errors import (
     INTERNAL_ERROR,
@@ -39,15 +39,15 @@ from mcp_kernel.protocol.revisions import MODERN
 from mcp_kernel.server.exchange import Ending, Exchange, Sink
 from mcp_kernel.server.exchange_legacy import LegacyExchange
 from mcp_kernel.server.exchange_modern import ModernExchange
-from mcp_kernel.server.results import ToolResult, error_result
+from mcp_kernel.server.results import error_result
 from mcp_kernel.server.tools import call_tool
 
 if TYPE_CHECKING:
     from mcp_kernel.server.peer import Peer
+    from mcp_kernel.server.pipeline import Answer, Method
+    from mcp_kernel.server.principal import Headers
 
 _LOG = logging.getLogger("mcp_kernel")
-
-Answer: TypeAlias = JsonObject | Prepared | ToolResult
 
 
 def receive(peer: Peer, data: bytes) -> None:
@@ -79,8 +79,8 @@ class _Batch:
         self._send = send
         self._answers: list[bytes] = []
 
-    def take(self, data: bytes | None, status: int) -> None:
-        """Take one answer, or None from a request that has none to give."""
+    def take(self, data: bytes | None, status: int, headers: Headers = ()) -> None:
+        """Take one answer, or None from a request that has none to give; headers would be the whole batch's."""
         self._expected -= 1
         if data is not None:
             self._answers.append(data)
@@ -128,7 +128,7 @@ def _serve(peer: Peer, request: Request, sink: Sink, headers: Mapping[str, str] 
         reject(error, sink, request.id)
         return
     try:
-        answer = _METHODS[request.method](exchange)
+        answer = _begin(exchange, _METHODS[request.method])
     except ProtocolError as error:
         exchange.fail(error)
         return
@@ -143,6 +143,12 @@ def _serve(peer: Peer, request: Request, sink: Sink, headers: Mapping[str, str] 
     if task is not None and not exchange.done:
         exchange.task = task
         exchange.arm(exchange.limit)
+
+
+def _begin(exchange: Exchange, method: Method) -> Answer | Awaitable[Answer]:
+    """Run a method, inside the server's stages where it has any."""
+    stages = exchange.peer.server.stages
+    return method(exchange) if stages is None else stages(exchange, method)
 
 
 def _open(peer: Peer, request: Request, sink: Sink, headers: Mapping[str, str] | None) -> Exchange:
@@ -251,7 +257,7 @@ def _unsubscribe(exchange: Exchange) -> JsonObject:
     return {}
 
 
-_METHODS: Final[dict[str, Callable[[Exchange], Answer | Awaitable[Answer]]]] = {
+_METHODS: Final[dict[str, Method]] = {
     "initialize": _initialize,
     "server/discover": _discover,
     "ping": lambda exchange: {},

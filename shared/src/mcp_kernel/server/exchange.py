@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from enum import Enum
 from math import isfinite
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar, cast
 
 from mcp_kernel.errors import (
     INTERNAL_ERROR,
@@ -36,14 +35,18 @@ from mcp_kernel.server.results import ToolResult, error_result
 if TYPE_CHECKING:
     from mcp_kernel.protocol.capabilities import Caller
     from mcp_kernel.server.peer import Peer
+    from mcp_kernel.server.principal import Headers
     from mcp_kernel.server.questions import Question, Root
 
 T = TypeVar("T")
 
 _LAST_WORDS: Final = 1.0  # seconds in which a handler that was stopped may tidy up before it is answered for
 
-# Takes the one answer to a request, with the HTTP status that fits it; None when there is none to give.
-Sink: TypeAlias = Callable[[bytes | None, int], None]
+
+class Sink(Protocol):
+    """Takes the one answer to a request, None when there is none to give; `status` and `headers` are HTTP's."""
+
+    def __call__(self, data: bytes | None, status: int, headers: Headers = (), /) -> None: ...
 
 
 class Ending(Enum):
@@ -78,9 +81,11 @@ class Exchange(ABC):
         "asked",
         "caller",
         "ending",
+        "headers",
         "limit",
         "offer",
         "peer",
+        "principal",
         "request",
         "sink",
         "task",
@@ -88,9 +93,11 @@ class Exchange(ABC):
 
     def __init__(self, peer: Peer, request: Request, caller: Caller, sink: Sink) -> None:
         self.peer = peer
+        self.principal = peer.principal  # of this request: a session's next one may come with a fresher token
         self.request = request
         self.caller = caller
         self.sink = sink
+        self.headers: Headers = ()  # that go with the answer over HTTP
         self.limit = peer.server.timeout  # seconds for the handler; None: no limit
         self.offer: TaskOffer | None = None  # None: this request never becomes a task
         self.task: asyncio.Task[None] | None = None
@@ -129,7 +136,7 @@ class Exchange(ABC):
     def _send(self, data: bytes, status: int = 200) -> None:
         if not self.answered:
             self.answered = True
-            self.sink(data, status)
+            self.sink(data, status, self.headers)
 
     @abstractmethod
     def complete(self, result: JsonObject) -> JsonObject:

@@ -83,7 +83,7 @@ class ModernExchange(Exchange):
 
         if self._known is None:
             params, method = self.request.params, self.request.method
-            self._binding = sealing.bind(self.peer.principal, method, params)
+            self._binding = sealing.bind(None if self.principal is None else self.principal.name, method, params)
             self._known = sealing.Progress()
             if state is not None:
                 key = self.peer.server.state_key

@@ -14,6 +14,7 @@ from mcp_kernel.server.exchange import Ending, Exchange
 from mcp_kernel.server.roots import FollowedRoots
 
 if TYPE_CHECKING:
+    from mcp_kernel.server.principal import Headers, Principal
     from mcp_kernel.server.server import Server
 
 
@@ -77,7 +78,7 @@ class Peer:
         "steps",
     )
 
-    def __init__(self, server: Server, outlet: Outlet, *, principal: str | None = None) -> None:
+    def __init__(self, server: Server, outlet: Outlet, *, principal: Principal | None = None) -> None:
         self.server = server
         self.outlet = outlet
         self.principal = principal
@@ -103,7 +104,7 @@ class Peer:
         """Send one message."""
         self.outlet.send(data, exchange)
 
-    def reply(self, data: bytes | None, status: int) -> None:
+    def reply(self, data: bytes | None, status: int, headers: Headers = ()) -> None:
         """Send an answer, if there is one: the sink of a transport that has one channel."""
         if data is not None:
             self.outlet.send(data, None)

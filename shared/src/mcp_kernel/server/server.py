@@ -26,6 +26,8 @@ from mcp_kernel.server.tools import Declaration, Hints, TaskMode, Tool
 if TYPE_CHECKING:
     from mcp_kernel.server.channel import Send
     from mcp_kernel.server.peer import Outlet, Peer
+    from mcp_kernel.server.pipeline import Answer, Method, Stage
+    from mcp_kernel.server.principal import Principal
     from mcp_kernel.transports.http import HttpApp, HttpOptions
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -100,6 +102,9 @@ class Server:
         self._closers: list[Callable[[], Awaitable[None]]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._steps: Steps | None = None
+
+    stages: Callable[[Exchange, Method], Awaitable[Answer]] | None = None
+    """What stands around every request; see `use`."""
 
     # --- declaring ---
 
@@ -218,6 +223,12 @@ class Server:
         """Declare what is to be done when serving ends."""
         self._closers.append(function)
 
+    def use(self, stages: Sequence[Stage]) -> None:
+        """Put stages around every request, the first outermost, in place of those that were there."""
+        from mcp_kernel.server.pipeline import compose
+
+        self.stages = compose(stages) if stages else None
+
     # --- changing ---
 
     def changed(self, uri: str) -> None:
@@ -297,7 +308,7 @@ class Server:
 
         return HttpApp(self, options)
 
-    async def converse(self, messages: AsyncIterable[bytes], send: Send, *, principal: str | None = None) -> None:
+    async def converse(self, messages: AsyncIterable[bytes], send: Send, *, principal: Principal | None = None) -> None:
         """Serve one client over a transport of your own, until `messages` end or `send` raises.
 
         Each of `messages`, and each that `send` is given, is JSON-RPC as bytes, without a line feed. What either raises

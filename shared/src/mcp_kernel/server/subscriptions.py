@@ -113,7 +113,7 @@ class Subscriptions:
             kind for kind, name in _FILTERS.items() if asked.get(name) is True and server.offers(kind)
         )
         granted = frozenset(uri for uri in wanted if server.resources.has(uri))
-        own = frozenset(each for each in tasks if server.tasks.sees(exchange.peer.principal, each))
+        own = frozenset(each for each in tasks if server.tasks.sees(exchange.principal, each))
         listener = Listener(exchange, kinds, granted, own)
         honoured: JsonObject = {_FILTERS[kind]: True for kind in _FILTERS if kind in kinds}
         if granted:

@@ -22,6 +22,7 @@ from mcp_kernel.server.exchange import Ending
 if TYPE_CHECKING:
     from mcp_kernel.protocol.jsonrpc import Failure
     from mcp_kernel.server.exchange import Exchange
+    from mcp_kernel.server.principal import Principal
     from mcp_kernel.server.questions import Question
 
 T = TypeVar("T")
@@ -65,7 +66,7 @@ class TaskRecord:
     ) -> None:
         self.id = os.urandom(16).hex()
         self.exchange: Exchange | None = exchange  # whose handler does the work; None once that has ended
-        self.principal = exchange.peer.principal
+        self.principal = exchange.principal
         self.status: Status = "working"
         self.message: str | None = None
         self.expiry: asyncio.TimerHandle | None = None
@@ -209,7 +210,7 @@ class TaskStore:
         self._records[record.id] = record
         return record
 
-    def sees(self, principal: str | None, identifier: object) -> bool:
+    def sees(self, principal: Principal | None, identifier: object) -> bool:
         """Tell whether there is a task of that id for this principal."""
         record = self._records.get(identifier) if isinstance(identifier, str) else None
         return record is not None and record.principal == principal
@@ -237,7 +238,7 @@ class TaskStore:
         if not exchange.takes_tasks:
             raise Unsupported(TASKS)
         identifier = cast("str", exchange.request.params["taskId"])
-        if not self.sees(exchange.peer.principal, identifier):
+        if not self.sees(exchange.principal, identifier):
             raise ProtocolError(INVALID_PARAMS, "Task not found: no task of yours has this id, or its time is over")
         return self._records[identifier]
 

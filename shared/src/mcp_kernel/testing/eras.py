@@ -20,6 +20,7 @@ from mcp_kernel.protocol.revisions import LEGACY, MODERN
 from mcp_kernel.testing.memory import Observer, Wire, result_of
 
 if TYPE_CHECKING:
+    from mcp_kernel.server.principal import Principal
     from mcp_kernel.server.server import Server
 
 # Takes the method and the params of what the server asks; None leaves it without an answer.
@@ -186,7 +187,7 @@ async def connect(
     *,
     capabilities: JsonObject | None = None,
     answer: Answerer = say_nothing,
-    principal: str | None = None,
+    principal: Principal | str | None = None,
     observe: Observer | None = None,
 ) -> AsyncGenerator[Client]:
     """Open a client that speaks a revision, and close it at the end.

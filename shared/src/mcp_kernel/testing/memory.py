@@ -21,6 +21,7 @@ from pydantic_core import from_json
 
 from mcp_kernel.protocol.jsonrpc import JsonObject, RequestId, to_bytes
 from mcp_kernel.server.peer import Peer
+from mcp_kernel.server.principal import Principal
 
 if TYPE_CHECKING:
     from mcp_kernel.server.exchange import Exchange
@@ -87,7 +88,7 @@ class Wire:
         self,
         server: Server,
         *,
-        principal: str | None = None,
+        principal: Principal | str | None = None,
         observe: Observer | None = None,
         patience: float = 5.0,
     ) -> None:
@@ -96,7 +97,7 @@ class Wire:
         """Every message of the server, the members of batches one by one."""
         self.on_question: Callable[[JsonObject], None] | None = None
         """Called with each request of the server, instead of leaving it to `question`."""
-        self._principal = principal
+        self._principal = Principal(principal) if isinstance(principal, str) else principal
         self._observe = observe
         self.patience = patience
         self._raw: list[bytes] = []

@@ -13,6 +13,7 @@ from typing import Final
 
 from mcp_kernel.errors import ProtocolError
 from mcp_kernel.protocol.jsonrpc import Failure, InvalidMessage, decode, encode
+from mcp_kernel.server.principal import Gate, Refusal
 from mcp_kernel.server.server import Server
 from mcp_kernel.transports import http_modern
 from mcp_kernel.transports.admission import Admission
@@ -32,7 +33,7 @@ class HttpOptions:
     """What can be set of the endpoint; times in seconds, sizes in bytes.
 
     `hosts` and `origins` are allowed beside those of this machine. `sse` serves the pair of 2024-11-05, `/sse` and
-    `/messages`, instead of `path`.
+    `/messages`, instead of `path`. `gate` authenticates whoever asks for anything but `/healthz`.
     """
 
     path: str = "/mcp"
@@ -43,6 +44,7 @@ class HttpOptions:
     session_idle: float = IDLE_SECONDS
     most_sessions: int = MOST_SESSIONS
     sse: bool = False
+    gate: Gate | None = None
 
 
 class HttpApp:
@@ -90,12 +92,30 @@ class HttpApp:
             await incoming.refuse(503, "The server is closing", ((b"connection", b"close"),))
         elif incoming.method == "OPTIONS" and incoming.extra:
             await self._answer_preflight(incoming)
+        elif await self._stands_at_gate(incoming):
+            return
         elif path == self._path and not self._options.sse:
             await self._serve_endpoint(incoming)
         elif path in ("/sse", "/messages") and self._options.sse:
             await self._serve_pair(path, incoming)
         else:
             await incoming.refuse(404, f"There is nothing at {incoming.path}; the endpoint is {self._path}")
+
+    async def _stands_at_gate(self, incoming: Incoming) -> bool:
+        """Have the gate say who asks; tells whether the request was answered here."""
+        gate = self._options.gate
+        if gate is None:
+            return False
+        document = gate.document(incoming.root + incoming.path) if incoming.method in ("GET", "HEAD") else None
+        if document is not None:
+            await incoming.respond_json(200, document)
+            return True
+        admitted = await gate.admit(incoming.knock())
+        if isinstance(admitted, Refusal):
+            await incoming.refuse(admitted.status, admitted.reason, admitted.headers)
+            return True
+        incoming.principal = admitted
+        return False
 
     def _share(self, incoming: Incoming) -> None:
         """Let pages of an origin that was named read the answers (CORS); no other page may."""

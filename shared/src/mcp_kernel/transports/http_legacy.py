@@ -19,6 +19,7 @@ from mcp_kernel.protocol.jsonrpc import InvalidMessage, Message, Request
 from mcp_kernel.server import dispatch
 from mcp_kernel.server.exchange import Exchange
 from mcp_kernel.server.peer import Peer
+from mcp_kernel.server.principal import Headers, Principal
 from mcp_kernel.server.server import Server
 from mcp_kernel.transports.http_modern import KEEP_ALIVE_SECONDS
 from mcp_kernel.transports.incoming import Incoming
@@ -38,7 +39,7 @@ class HttpSession:
 
     shared = False
 
-    def __init__(self, server: Server, principal: str | None) -> None:
+    def __init__(self, server: Server, principal: Principal | None) -> None:
         self.identifier = hexlify(urandom(16)).decode()
         self.peer = Peer(server, self, principal=principal)
         self.peer.is_heard = False  # before the stream of GET is there
@@ -82,9 +83,9 @@ class HttpSession:
         for stream in self.streams.full:
             await stream.drain()
 
-    def finish(self, stream: Stream, data: bytes | None, status: int) -> None:
+    def finish(self, stream: Stream, data: bytes | None, status: int, headers: Headers = ()) -> None:
         """Take the answer of a stream's request."""
-        self.streams.finish(stream, data, status)
+        self.streams.finish(stream, data, status, headers)
         self.relieve()
 
     def relieve(self) -> None:
@@ -154,7 +155,7 @@ class SessionEndpoint:
         if session.peer.session.is_open:
             self._add(session)
             incoming.extra.append((b"mcp-session-id", session.identifier.encode("ascii")))
-        await incoming.respond_json(stream.status, stream.answer or b"")
+        await incoming.respond_json(stream.status, stream.answer or b"", stream.headers)
 
     async def _answer(self, session: HttpSession, stream: Stream, incoming: Incoming) -> None:
         """Answer with JSON where the answer comes first, with a stream where anything else does."""
@@ -180,7 +181,7 @@ class SessionEndpoint:
         elif stream.answer is None:
             await incoming.respond(202)
         else:
-            await incoming.respond_json(stream.status, stream.answer)
+            await incoming.respond_json(stream.status, stream.answer, stream.headers)
 
     async def _deliver(self, session: HttpSession, stream: Stream, after: int, incoming: Incoming) -> None:
         """Write a stream's events behind a position to the client, until the stream or the client ends."""
@@ -258,6 +259,7 @@ class SessionEndpoint:
         if session is None or session.peer.principal != incoming.principal:  # another's session does not exist
             await incoming.refuse(404, "There is no such session (any more): send initialize again")
             return None
+        session.peer.principal = incoming.principal  # the same one, whose token may say more or less than the last
         self._touch(session)
         return session
 

@@ -15,6 +15,7 @@ from mcp_kernel.protocol.revisions import LEGACY
 from mcp_kernel.server import dispatch
 from mcp_kernel.server.exchange import Ending, Exchange
 from mcp_kernel.server.peer import Peer
+from mcp_kernel.server.principal import Headers
 from mcp_kernel.server.server import Server
 from mcp_kernel.transports.incoming import Incoming
 
@@ -41,7 +42,7 @@ class Reply:
     It is the outlet of the request's peer and the sink of its exchange.
     """
 
-    __slots__ = ("_room", "_wake", "body", "done", "events", "gone", "status", "used")
+    __slots__ = ("_room", "_wake", "body", "done", "events", "gone", "headers", "status", "used")
 
     shared = False
 
@@ -50,6 +51,7 @@ class Reply:
         self.used = False  # a notification came: the answer is a stream
         self.body: bytes | None = None
         self.status = 200
+        self.headers: Headers = ()
         self.done = False
         self.gone = False
         self._wake: asyncio.Future[None] | None = None
@@ -72,9 +74,9 @@ class Reply:
             self.events.append(data)
             self.wake()
 
-    def finish(self, data: bytes | None, status: int) -> None:
+    def finish(self, data: bytes | None, status: int, headers: Headers = ()) -> None:
         """Take the answer; None where the request was taken back."""
-        self.body, self.status, self.done = data, status, True
+        self.body, self.status, self.headers, self.done = data, status, headers, True
         self.wake()
 
     def hang_up(self) -> None:
@@ -137,7 +139,7 @@ class StatelessEndpoint:
         peer = Peer(self._server, reply, principal=incoming.principal)
         dispatch.take(peer, message, reply.finish, incoming.headers)
         if reply.done and not reply.is_stream and reply.body is not None:
-            await incoming.respond_json(reply.status, reply.body)
+            await incoming.respond_json(reply.status, reply.body, reply.headers)
             return
         self._peers.add(peer)
         try:
@@ -159,7 +161,7 @@ class StatelessEndpoint:
             elif reply.is_stream:
                 await self._stream(peer, reply, incoming)
             elif reply.body is not None:
-                await incoming.respond_json(reply.status, reply.body)
+                await incoming.respond_json(reply.status, reply.body, reply.headers)
             else:
                 await incoming.refuse(503, "The server is closing, and has stopped the request")
         finally:

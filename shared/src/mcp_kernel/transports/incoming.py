@@ -8,6 +8,7 @@ from typing import Final, TypeAlias, cast
 
 from mcp_kernel.errors import INVALID_REQUEST
 from mcp_kernel.protocol.jsonrpc import Failure, encode
+from mcp_kernel.server.principal import Headers, Knock, Principal
 
 Scope: TypeAlias = MutableMapping[str, object]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, object]]]
@@ -15,6 +16,7 @@ Send: TypeAlias = Callable[[MutableMapping[str, object]], Awaitable[None]]
 Pairs: TypeAlias = list[tuple[bytes, bytes]]
 
 PRINCIPAL: Final = "mcp_kernel.principal"
+CERTIFICATE: Final = "mcp_kernel.certificate"
 JSON: Final = (b"content-type", b"application/json")
 _STREAM: Final[Pairs] = [
     (b"content-type", b"text/event-stream"),
@@ -45,10 +47,10 @@ class Incoming:
 
     `headers` are by lower-case name; a header that came twice has both values, joined by a comma (RFC 9110, 5.3).
     `root` is where the application is mounted, `path` what follows. `principal` is who is authenticated, as the layer
-    in front of the application says with `PRINCIPAL` in the scope; None where nobody is.
+    in front of the application says with `PRINCIPAL` in the scope, or the gate; None where nobody is.
     """
 
-    __slots__ = ("_receive", "_send", "extra", "headers", "method", "path", "principal", "query", "root")
+    __slots__ = ("_receive", "_send", "extra", "headers", "method", "path", "principal", "query", "root", "scope")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.method = cast("str", scope["method"])
@@ -58,10 +60,26 @@ class Incoming:
         self.path = path.removeprefix(self.root)
         self.query = cast("bytes", scope.get("query_string", b""))
         self.headers = _read_headers(cast("Iterable[tuple[bytes, bytes]]", scope["headers"]))
-        self.principal = cast("str | None", scope.get(PRINCIPAL))
+        self.principal = cast("Principal | None", scope.get(PRINCIPAL))
         self.extra: Pairs = []  # headers that every answer to this request carries
+        self.scope = scope
         self._receive = receive
         self._send = send
+
+    def knock(self) -> Knock:
+        """Return what a gate needs of the request."""
+        scope = self.scope
+        client = cast("tuple[str, int] | None", scope.get("client"))
+        pairs = cast("Iterable[tuple[bytes, bytes]]", scope["headers"])
+        return Knock(
+            method=self.method,
+            path=self.root + self.path,
+            query=self.query,
+            headers=tuple((name.lower(), value) for name, value in pairs),
+            scheme=cast("str", scope.get("scheme", "http")),
+            client=client[0] if client else None,
+            certificate=cast("bytes | None", scope.get(CERTIFICATE)),
+        )
 
     async def read_body(self, limit: int, patience: asyncio.Timeout) -> bytes:
         """Return the body; raises `TooLarge`, `TooSlow` or `Gone`."""
@@ -102,9 +120,9 @@ class Incoming:
         await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self.extra]})
         await self._send({"type": "http.response.body", "body": b""})
 
-    async def respond_json(self, status: int, body: bytes) -> None:
+    async def respond_json(self, status: int, body: bytes, headers: Headers = ()) -> None:
         """Answer with JSON."""
-        await self.respond(status, body, (JSON,))
+        await self.respond(status, body, (JSON, *headers))
 
     async def refuse(self, status: int, reason: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         """Answer with a JSON-RPC error that has no id: the request was not read so far."""

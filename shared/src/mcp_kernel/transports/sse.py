@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 
 from mcp_kernel.protocol.framing import KEEP_ALIVE, write_event
 from mcp_kernel.server.peer import Peer
+from mcp_kernel.server.principal import Principal
 from mcp_kernel.server.server import Server
 from mcp_kernel.transports.http_modern import KEEP_ALIVE_SECONDS, Reply
 from mcp_kernel.transports.incoming import Incoming
@@ -21,7 +22,7 @@ class _Pair(Reply):
 
     shared = True
 
-    def __init__(self, server: Server, principal: str | None) -> None:
+    def __init__(self, server: Server, principal: Principal | None) -> None:
         super().__init__()
         self.identifier = hexlify(urandom(16)).decode()
         self.peer = Peer(server, self, principal=principal)
@@ -71,6 +72,7 @@ class SsePair:
         if pair is None or pair.gone:
             await incoming.refuse(404, "There is no such session (any more): open /sse again")
             return
+        pair.peer.principal = incoming.principal
         pair.peer.receive(body)
         await incoming.respond(202, b"Accepted")
 

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from mcp_kernel.protocol.jsonrpc import RequestId
+from mcp_kernel.server.principal import Headers
 
 MOST_EVENTS: Final = 256  # kept on one stream; older ones cannot be resumed behind
 MOST_BYTES: Final = 4 * 1024 * 1024  # kept on one stream
 MOST_STREAMS: Final = 16  # that have ended and can still be resumed
+_TOLD: Final = frozenset((400, 403, 429))  # statuses that say something to a client with a session
 
 
 class Stream:
@@ -28,6 +30,7 @@ class Stream:
         "_wake",
         "answer",
         "delivered",
+        "headers",
         "is_finished",
         "is_read",
         "is_streaming",
@@ -48,6 +51,7 @@ class Stream:
         self._room: asyncio.Future[None] | None = None
         self.answer: bytes | None = None
         self.status = 200
+        self.headers: Headers = ()
         self.is_finished = False
         self.is_streaming = False
         self.release_after: int | None = None
@@ -80,11 +84,12 @@ class Stream:
         self.is_streaming = True
         self.wake()
 
-    def finish(self, data: bytes | None, status: int) -> None:
+    def finish(self, data: bytes | None, status: int, headers: Headers = ()) -> None:
         """Take the answer; it is the last message of a stream, or the whole answer where there is no stream."""
         self.answer = data
         # A JSON-RPC error is no error of HTTP to a session's client: 404 would tell it that the session is dead.
-        self.status = status if status == 400 else 200
+        self.status = status if status in _TOLD else 200
+        self.headers = headers
         if self.is_streaming and data is not None:
             self.write(data)
         self.is_finished = True
@@ -194,9 +199,9 @@ class StreamStore:
             return None
         return stream, int(position)
 
-    def finish(self, stream: Stream, data: bytes | None, status: int) -> None:
+    def finish(self, stream: Stream, data: bytes | None, status: int, headers: Headers = ()) -> None:
         """Take the answer of a stream's request; where nobody waits any more it is kept if it can be resumed."""
-        stream.finish(data, status)
+        stream.finish(data, status, headers)
         if not stream.is_read and stream.is_streaming:
             self.retire(stream)
         elif not stream.is_read:

@@ -1,0 +1,73 @@
+"""Who asks, and the gate that says so, where a server has one.
+
+A transport asks the gate before it reads a request's body. What a principal may do is decided later, in the pipeline
+(`server/pipeline.py`), which knows what is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Somebody who was authenticated.
+
+    `name` is unique whatever the way of authentication; two principals of one name are the same, with a fresher
+    token perhaps, so what they may do is asked of the request at hand and never of an earlier one. `roles` are names
+    of a policy, `scopes` those of the token, `claims` what else it says.
+    """
+
+    name: str
+    roles: tuple[str, ...] = field(default=(), compare=False)
+    scopes: frozenset[str] = field(default=frozenset(), compare=False)
+    claims: Mapping[str, object] = field(default_factory=dict[str, object], compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """An HTTP request as far as a gate needs it: everything but its body.
+
+    `headers` are as they came, names in lower case, doubled ones too; `certificate` is the client's, in DER, where
+    the connection was opened with one; `client` is the address at the other end, None on a Unix socket.
+    """
+
+    method: str
+    path: str
+    query: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+    scheme: str = "http"
+    client: str | None = None
+    certificate: bytes | None = None
+
+    def values(self, name: bytes) -> list[bytes]:
+        """The values of all headers of that name, which is in lower case."""
+        return [value for key, value in self.headers if key == name]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is not let in: the HTTP status, the text for its sender, the headers that go with it."""
+
+    status: int
+    reason: str
+    headers: Headers = ()
+
+
+class Gate(Protocol):
+    """Authenticates HTTP requests."""
+
+    async def admit(self, knock: Knock) -> Principal | Refusal:
+        """Say who asks, or why nobody is let in."""
+        ...
+
+    def document(self, path: str) -> bytes | None:
+        """Return the JSON of an address that the gate itself answers to everybody, as RFC 9728 wants it."""
+        ...
