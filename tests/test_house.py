@@ -271,7 +271,7 @@ def test_a_sleep_is_seen(source: str) -> None:
 
 
 def test_public_names_are_the_documented_ones() -> None:
-    page = (ROOT / "docs" / "api.md").read_text("utf-8")
+    page = (ROOT / "docs" / "reference" / "mcp_kernel.md").read_text("utf-8")
     assert workspace.documented_names(page) == set(mcp_kernel.__all__)
 
 

@@ -163,6 +163,7 @@ class EnterpriseManaged:
 
 
 Grant: TypeAlias = AuthorizationCode | ClientCredentials | JwtBearer | EnterpriseManaged
+"""On whose word, and in whose name, a client is given a token."""
 
 
 def read_redirect(url: str, redirect_uri: str, state: str, server: ServerMetadata) -> str:

@@ -41,8 +41,9 @@ class Page:
     url: str
 
 
-# What a callback may give: the filled-in fields, or an action; None declines.
 Reply: TypeAlias = Mapping[str, object] | Literal["accept", "decline", "cancel"] | None
+"""What a callback may give: the filled-in fields, or an action; None declines."""
+
 Elicit: TypeAlias = Callable[[Elicitation], Reply | Awaitable[Reply]]
 OpenPage: TypeAlias = Callable[[Page], Reply | Awaitable[Reply]]
 # Takes the params of `sampling/createMessage`; gives a `CreateMessageResult`, or the model's words.

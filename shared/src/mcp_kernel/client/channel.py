@@ -12,11 +12,14 @@ from mcp_kernel.client.duplex import Duplex
 from mcp_kernel.client.failures import ConnectionLost, NotConnected
 from mcp_kernel.protocol.jsonrpc import Message, encode
 
-# The messages that come, and what sends one: each is JSON-RPC as bytes, without a line feed. A message is sent when the
-# one before it has been, and its sending is not cancelled but with the channel.
 Channel: TypeAlias = tuple[AsyncIterable[bytes], Callable[[bytes], Awaitable[object]]]
-# Opens a channel for as long as its block lasts; may be called again when a channel was lost.
+"""The messages that come, and what sends one: each is JSON-RPC as bytes, without a line feed.
+
+A message is sent when the one before it has been, and its sending is not cancelled but with the channel.
+"""
+
 Dial: TypeAlias = Callable[[], AbstractAsyncContextManager[Channel]]
+"""Opens a channel for as long as its block lasts; may be called again when a channel was lost."""
 
 
 class ChannelLink(Duplex):
