@@ -19,16 +19,29 @@ class Principal:
 
     `name` is unique whatever the way of authentication; two principals of one name are the same, with a fresher
     token perhaps, so what they may do is asked of the request at hand and never of an earlier one. `roles` are names
-    of a policy, `scopes` those of the token, `claims` what else it says.
+    of a policy, `scopes` those of the token, `claims` what else it says. `metadata` is where a client learns who issues
+    tokens (RFC 9728); empty where nobody does.
     """
 
     name: str
     roles: tuple[str, ...] = field(default=(), compare=False)
     scopes: frozenset[str] = field(default=frozenset(), compare=False)
     claims: Mapping[str, object] = field(default_factory=dict[str, object], compare=False, repr=False)
+    metadata: str = field(default="", compare=False, repr=False)
 
     def __str__(self) -> str:
         return self.name
+
+
+def ask_for_scopes(principal: Principal, scopes: Iterable[str]) -> Headers:
+    """The headers of a refusal with status 403 that a client answers with a token of more scopes (step-up).
+
+    `scopes` are all that the request takes, not only those that are missing (RFC 6750, section 3.1).
+    """
+    parts = ['error="insufficient_scope"', f'scope="{" ".join(scopes)}"']
+    if principal.metadata:
+        parts.append(f'resource_metadata="{principal.metadata}"')
+    return ((b"www-authenticate", f"Bearer {', '.join(parts)}".encode("latin-1")),)
 
 
 @dataclass(frozen=True, slots=True)
