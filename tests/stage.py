@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mcp_kernel import Server
+    from mcp_kernel.server.principal import Principal
 
 P = ParamSpec("P")
 Json = dict[str, Any]
@@ -105,7 +106,7 @@ class Connect(Protocol):
         *,
         capabilities: Json | None = ...,
         answer: Answerer = ...,
-        principal: str | None = ...,
+        principal: Principal | str | None = ...,
     ) -> AbstractAsyncContextManager[Client]: ...
 
 
@@ -165,7 +166,7 @@ async def judged_client(
     *,
     capabilities: Json | None = None,
     answer: Answerer = say_nothing,
-    principal: str | None = None,
+    principal: Principal | str | None = None,
 ) -> AsyncGenerator[Client]:
     judge = Judge()
     options = cast("Json", {"capabilities": capabilities, "answer": answer, "principal": principal})

@@ -280,6 +280,8 @@ def _add_http(group: argparse._ArgumentGroup) -> None:  # pyright: ignore[report
 
 def _add_shared_use(group: argparse._ArgumentGroup) -> None:  # pyright: ignore[reportPrivateUsage]  # it has no public name
     """Declare what `deployment.prepare` reads; left alone, each is its default."""
+    add = group.add_argument
+    add("--rate-limit", metavar="N/PERIOD", help="calls of each caller in a second, minute, hour or day, as 60/minute")
 
 
 def positive(text: str) -> float:

@@ -26,6 +26,20 @@ class Unfit(Exception):
 
 def prepare(server: Server, arguments: argparse.Namespace) -> Gate | None:
     """Put the stages around a server, and return the gate before it; raises `Unfit`."""
-    stages: list[Stage] = []
+    stages: list[Stage] = [*_limit(arguments)]
     server.use(stages)
     return None
+
+
+def _limit(arguments: argparse.Namespace) -> list[Stage]:
+    """What holds each caller to the limits, where there are any."""
+    if arguments.rate_limit is None:
+        return []
+    from mcp_kernel.operations.limits import Allowance, Limits, LimitStage
+    from mcp_kernel.operations.rates import parse_rate
+
+    try:
+        rate = parse_rate(arguments.rate_limit)
+    except ValueError as error:
+        raise Unfit(f"--rate-limit {arguments.rate_limit}: {error}") from None
+    return [LimitStage(Limits(everybody=Allowance(rate=rate)))]

@@ -77,8 +77,10 @@ class Exchange(ABC):
         "_remaining",
         "_timer",
         "_waiting",
+        "address",
         "answered",
         "asked",
+        "budget",
         "caller",
         "ending",
         "headers",
@@ -86,7 +88,9 @@ class Exchange(ABC):
         "offer",
         "peer",
         "principal",
+        "refusal",
         "request",
+        "ruling",
         "sink",
         "task",
     )
@@ -94,11 +98,15 @@ class Exchange(ABC):
     def __init__(self, peer: Peer, request: Request, caller: Caller, sink: Sink) -> None:
         self.peer = peer
         self.principal = peer.principal  # of this request: a session's next one may come with a fresher token
+        self.address = peer.address  # that it came from, over HTTP
         self.request = request
         self.caller = caller
         self.sink = sink
         self.headers: Headers = ()  # that go with the answer over HTTP
         self.limit = peer.server.timeout  # seconds for the handler; None: no limit
+        self.ruling: float | None = None  # seconds that the operator gives this call, whatever its tool says
+        self.budget = peer.server.max_output_bytes  # the most bytes of a tool's result; 0: no limit
+        self.refusal: str | None = None  # which stage refused the request, in a word or two
         self.offer: TaskOffer | None = None  # None: this request never becomes a task
         self.task: asyncio.Task[None] | None = None
         self.ending: Ending | None = None
@@ -258,6 +266,13 @@ class Exchange(ABC):
             loop = self.peer.loop
             self._deadline = loop.time() + seconds
             self._timer = loop.call_later(seconds, self.stop, Ending.TIMED_OUT)
+
+    def give(self, seconds: float | None) -> None:
+        """Let the handler's time be another, counted from now."""
+        self.limit = seconds
+        if self.task is not None:  # else the clock does not run yet
+            self.disarm()
+            self.arm(seconds)
 
     def pause(self) -> None:
         """A person is asked, who may take longer to answer than a handler may take to run."""

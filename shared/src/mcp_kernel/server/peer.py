@@ -60,11 +60,15 @@ class _Nowhere:
 
 
 class Peer:
-    """A client: its session where it opened one, its requests in flight, the questions that it was asked."""
+    """A client: its session where it opened one, its requests in flight, the questions that it was asked.
+
+    `address` is where it connects from, where the transport is HTTP; of a session that came with its last request.
+    """
 
     __slots__ = (
         "_closed",
         "_held",
+        "address",
         "calls",
         "exchanges",
         "is_heard",
@@ -82,6 +86,7 @@ class Peer:
         self.server = server
         self.outlet = outlet
         self.principal = principal
+        self.address: str | None = None
         self.loop, self.steps = server.attach()
         self.session = Session()
         self.calls: Calls[asyncio.Future[Response | Failure]] = Calls()

@@ -96,18 +96,19 @@ class Tool:
         Raises `Unsupported` when it must become a task and the client has none.
         """
         declared = self.declaration
-        if declared.timeout is not None:
-            exchange.limit = declared.timeout
+        timeout = declared.timeout if exchange.ruling is None else exchange.ruling
+        if timeout is not None:
+            exchange.give(timeout)
         if declared.task == "required" and not exchange.takes_tasks:
             raise Unsupported(TASKS)
         keywords = self.handler.bind(exchange, cast("JsonObject", exchange.request.params.get("arguments") or {}))
         if declared.task != "never":
-            limit = exchange.peer.server.task_timeout if declared.timeout is None else declared.timeout
+            limit = exchange.peer.server.task_timeout if timeout is None else timeout
             exchange.offer_task(TaskOffer(declared.task_after, limit))
         value = await self.handler.run(keywords)
         if type(value) is ToolResult:
             return value
-        return self.output.encode(value, exchange.peer.server.max_output_bytes)
+        return self.output.encode(value, exchange.budget)
 
 
 async def call_tool(exchange: Exchange, tools: Registry[Tool]) -> ToolResult:

@@ -150,6 +150,7 @@ class SessionEndpoint:
     async def _initialize(self, request: Request, incoming: Incoming) -> None:
         """Open a session; one whose handshake was refused is none."""
         session = HttpSession(self._server, incoming.principal)
+        session.peer.address = incoming.address
         stream = Stream(0)
         dispatch.take(session.peer, request, stream.finish)
         if session.peer.session.is_open:
@@ -260,6 +261,7 @@ class SessionEndpoint:
             await incoming.refuse(404, "There is no such session (any more): send initialize again")
             return None
         session.peer.principal = incoming.principal  # the same one, whose token may say more or less than the last
+        session.peer.address = incoming.address
         self._touch(session)
         return session
 

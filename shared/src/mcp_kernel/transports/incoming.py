@@ -69,7 +69,6 @@ class Incoming:
     def knock(self) -> Knock:
         """Return what a gate needs of the request."""
         scope = self.scope
-        client = cast("tuple[str, int] | None", scope.get("client"))
         pairs = cast("Iterable[tuple[bytes, bytes]]", scope["headers"])
         return Knock(
             method=self.method,
@@ -77,9 +76,15 @@ class Incoming:
             query=self.query,
             headers=tuple((name.lower(), value) for name, value in pairs),
             scheme=cast("str", scope.get("scheme", "http")),
-            client=client[0] if client else None,
+            client=self.address,
             certificate=cast("bytes | None", scope.get(CERTIFICATE)),
         )
+
+    @property
+    def address(self) -> str | None:
+        """The address at the other end of the connection; None on a Unix socket."""
+        client = cast("tuple[str, int] | None", self.scope.get("client"))
+        return client[0] if client else None
 
     async def read_body(self, limit: int, patience: asyncio.Timeout) -> bytes:
         """Return the body; raises `TooLarge`, `TooSlow` or `Gone`."""
