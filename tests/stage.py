@@ -113,7 +113,9 @@ class Connect(Protocol):
 class Dial(Protocol):
     """Opens a bare wire to a server whose every message is judged."""
 
-    def __call__(self, server: Server, *, principal: str | None = None) -> AbstractAsyncContextManager[Wire]: ...
+    def __call__(
+        self, server: Server, *, principal: Principal | str | None = None
+    ) -> AbstractAsyncContextManager[Wire]: ...
 
 
 def is_contrary(request: pytest.FixtureRequest) -> bool:
@@ -178,7 +180,7 @@ async def judged_client(
 
 
 @asynccontextmanager
-async def judged_wire(server: Server, *, principal: str | None = None) -> AsyncGenerator[Wire]:
+async def judged_wire(server: Server, *, principal: Principal | str | None = None) -> AsyncGenerator[Wire]:
     judge = Judge()
     try:
         async with Wire(server, principal=principal, observe=judge.observe) as wire:

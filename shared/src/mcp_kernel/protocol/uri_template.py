@@ -23,6 +23,9 @@ Value = str | Sequence[str] | Mapping[str, str]
 LONGEST_URI = 16_384
 """A longer URI matches no template: the limit bounds the work that one request can ask for."""
 
+VARIABLE = "\ufdd0"
+"""Stands for an expression in `UriTemplate.outline`: no character that a URI has."""
+
 _RESERVED = frozenset(":/?#[]@!$&'()*+,;=")
 _VARCHAR = r"(?:[A-Za-z0-9_]|%[0-9A-Fa-f]{2})+"
 _VARIABLE = re.compile(rf"({_VARCHAR}(?:\.{_VARCHAR})*)(:[1-9][0-9]{{0,3}}|\*)?")
@@ -89,6 +92,11 @@ class UriTemplate:
 
     def __repr__(self) -> str:
         return f"UriTemplate({self.template!r})"
+
+    @property
+    def outline(self) -> str:
+        """The template with `VARIABLE` in the place of each expression."""
+        return "".join(part if isinstance(part, str) else VARIABLE for part in self._parts)
 
     def expand(self, values: Mapping[str, Value]) -> str:
         """A name without a value, or with an empty list, leaves nothing behind, not even its separator."""

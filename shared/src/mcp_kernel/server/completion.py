@@ -11,7 +11,7 @@ from mcp_kernel.protocol.jsonrpc import JsonObject
 from mcp_kernel.server.handlers import Handler
 from mcp_kernel.server.prompts import Prompt
 from mcp_kernel.server.registry import Registry
-from mcp_kernel.server.resources import Resources
+from mcp_kernel.server.resources import Resource, Resources, Template
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -41,7 +41,7 @@ class Completions:
     async def complete(self, exchange: Exchange) -> JsonObject:
         """Answer `completion/complete`; raises `ProtocolError` -32602 for an unknown reference."""
         params = exchange.request.params
-        reference = self._resolve(cast("JsonObject", params["ref"]))
+        reference = self._resolve(exchange, cast("JsonObject", params["ref"]))
         argument = cast("JsonObject", params["argument"])
         name, value = argument.get("name"), argument.get("value")
         if not isinstance(name, str) or not isinstance(value, str):
@@ -50,16 +50,29 @@ class Completions:
         completion: JsonObject = {"values": values[:MOST], "total": len(values), "hasMore": len(values) > MOST}
         return {"completion": completion}
 
-    def _resolve(self, reference: JsonObject) -> str:
+    def _resolve(self, exchange: Exchange, reference: JsonObject) -> str:
         kind, name, uri = reference.get("type"), reference.get("name"), reference.get("uri")
-        if kind == "ref/prompt" and isinstance(name, str) and self._prompts.get(name) is not None:
-            return name
+        view = exchange.view
+        if kind == "ref/prompt" and isinstance(name, str):
+            prompt = self._prompts.get(name)
+            if prompt is not None and prompt.shows(view):
+                exchange.denied_tables = frozenset() if view is None else view.denied_tables("prompts", name)
+                return name
         if kind == "ref/resource" and isinstance(uri, str):
-            if self._resources.templates.get(uri) is not None or self._resources.fixed.get(uri) is not None:
-                return uri
-            with contextlib.suppress(ResourceNotFound):
-                return self._resources.match(uri)[0].template.template
+            found = self._find(uri)
+            if isinstance(found, Resource) and found.shows(view):
+                return found.uri
+            if isinstance(found, Template) and found.shows(view):
+                outline = found.template.outline
+                exchange.denied_tables = frozenset() if view is None else view.denied_tables("resources", outline)
+                return found.template.template
         raise ProtocolError(INVALID_PARAMS, f"completion/complete: nothing here is called {name or uri}")
+
+    def _find(self, uri: str) -> Resource | Template | None:
+        """What is declared at a URI or a template, or reads the URI."""
+        with contextlib.suppress(ResourceNotFound):
+            return self._resources.templates.get(uri) or self._resources.fixed.get(uri) or self._resources.match(uri)[0]
+        return None
 
     async def _values(self, exchange: Exchange, reference: str, name: str, value: str) -> list[str]:
         handler = self._handlers.get((reference, name))

@@ -45,6 +45,11 @@ class Context:
         return self._exchange.principal
 
     @property
+    def denied_tables(self) -> frozenset[str]:
+        """Names of tables that do not exist for whoever asks, as the roles of a policy have them."""
+        return self._exchange.denied_tables
+
+    @property
     def client(self) -> JsonObject:
         """What the client says of itself (the shape of `Implementation`): for display, never for decisions."""
         return self._exchange.caller.info or {}

@@ -39,6 +39,7 @@ from mcp_kernel.protocol.revisions import MODERN
 from mcp_kernel.server.exchange import Ending, Exchange, Sink
 from mcp_kernel.server.exchange_legacy import LegacyExchange
 from mcp_kernel.server.exchange_modern import ModernExchange
+from mcp_kernel.server.prompts import get_prompt
 from mcp_kernel.server.results import error_result
 from mcp_kernel.server.tools import call_tool
 
@@ -156,7 +157,7 @@ def _open(peer: Peer, request: Request, sink: Sink, headers: Mapping[str, str] |
     if headers is not None or modern.is_modern(request.params):
         exchange = ModernExchange(peer, request, modern.admit(request, headers), sink)
         if headers is not None:
-            mirroring.compare_arguments(headers, peer.server.mirrored(request), request.params)
+            mirroring.compare_arguments(headers, peer.server.mirrored(exchange), request.params)
         exchange.resume()
         return exchange
     peer.session.admit(request)
@@ -222,7 +223,7 @@ def _report_incident(exchange: Exchange) -> ProtocolError:
 
 def _initialize(exchange: Exchange) -> JsonObject:
     server, session = exchange.peer.server, exchange.peer.session
-    result = session.initialize(exchange.request.params, server.capabilities(), server.info)
+    result = session.initialize(exchange.request.params, server.capabilities(exchange.view), server.info)
     if server.instructions:
         result["instructions"] = server.instructions
     return result
@@ -230,7 +231,7 @@ def _initialize(exchange: Exchange) -> JsonObject:
 
 def _discover(exchange: Exchange) -> JsonObject:
     server = exchange.peer.server
-    result: JsonObject = {"supportedVersions": list(MODERN), "capabilities": server.capabilities()}
+    result: JsonObject = {"supportedVersions": list(MODERN), "capabilities": server.capabilities(exchange.view)}
     if server.instructions:
         result["instructions"] = server.instructions
     return result
@@ -243,7 +244,7 @@ def _set_level(exchange: Exchange) -> JsonObject:
 
 def _subscribe(exchange: Exchange) -> JsonObject:
     peer, uri = exchange.peer, cast("str", exchange.request.params["uri"])
-    if not peer.server.resources.has(uri):
+    if not peer.server.resources.has(uri, exchange.view):
         raise ResourceNotFound(uri)
     peer.session.subscriptions.add(uri)
     peer.server.subscriptions.subscribe(peer)
@@ -263,14 +264,14 @@ _METHODS: Final[dict[str, Method]] = {
     "ping": lambda exchange: {},
     "logging/setLevel": _set_level,
     "tools/list": lambda exchange: exchange.peer.server.tools.page(exchange),
-    "tools/call": lambda exchange: call_tool(exchange, exchange.peer.server.tools),
+    "tools/call": call_tool,
     "resources/list": lambda exchange: exchange.peer.server.resources.page(exchange),
     "resources/templates/list": lambda exchange: exchange.peer.server.resources.templates.page(exchange),
     "resources/read": lambda exchange: exchange.peer.server.resources.read(exchange),
     "resources/subscribe": _subscribe,
     "resources/unsubscribe": _unsubscribe,
     "prompts/list": lambda exchange: exchange.peer.server.prompts.page(exchange),
-    "prompts/get": lambda exchange: exchange.peer.server.get_prompt(exchange),
+    "prompts/get": get_prompt,
     "completion/complete": lambda exchange: exchange.peer.server.completions.complete(exchange),
     "subscriptions/listen": lambda exchange: exchange.peer.server.subscriptions.listen(exchange),
     "tasks/get": lambda exchange: exchange.peer.server.tasks.get(exchange),

@@ -34,6 +34,7 @@ from mcp_kernel.server.results import ToolResult, error_result
 
 if TYPE_CHECKING:
     from mcp_kernel.protocol.capabilities import Caller
+    from mcp_kernel.server.access import View
     from mcp_kernel.server.peer import Peer
     from mcp_kernel.server.principal import Headers
     from mcp_kernel.server.questions import Question, Root
@@ -82,6 +83,7 @@ class Exchange(ABC):
         "asked",
         "budget",
         "caller",
+        "denied_tables",
         "ending",
         "headers",
         "limit",
@@ -103,6 +105,7 @@ class Exchange(ABC):
         self.caller = caller
         self.sink = sink
         self.headers: Headers = ()  # that go with the answer over HTTP
+        self.denied_tables: frozenset[str] = frozenset()  # that do not exist for this request
         self.limit = peer.server.timeout  # seconds for the handler; None: no limit
         self.ruling: float | None = None  # seconds that the operator gives this call, whatever its tool says
         self.budget = peer.server.max_output_bytes  # the most bytes of a tool's result; 0: no limit
@@ -117,6 +120,12 @@ class Exchange(ABC):
         self._remaining: float | None = None
         self._deadline = 0.0
         self._waiting = 0
+
+    @property
+    def view(self) -> View | None:
+        """What of the server whoever asks may use; None where there is no policy."""
+        policy = self.peer.server.policy
+        return None if policy is None else policy.view(self.principal)
 
     # --- the answer ---
 

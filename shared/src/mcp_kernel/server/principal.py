@@ -74,6 +74,13 @@ class Refusal:
     headers: Headers = ()
 
 
+def ask_scopes(scopes: Iterable[str], **parameters: str) -> Headers:
+    """The header that asks for a token with these scopes (RFC 6750, section 3.1); `parameters` are further ones."""
+    given = {"error": "insufficient_scope", "scope": " ".join(scopes), **parameters}
+    text = ", ".join(f'{name}="{value}"' for name, value in given.items())
+    return ((b"www-authenticate", f"Bearer {text}".encode("ascii")),)
+
+
 class Gate(Protocol):
     """Authenticates HTTP requests."""
 

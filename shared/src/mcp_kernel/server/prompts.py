@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, cast
 from mcp_kernel.errors import INVALID_PARAMS, InvalidArguments, ProtocolError
 from mcp_kernel.protocol.jsonrpc import JsonObject
 from mcp_kernel.server.handlers import Handler
-from mcp_kernel.server.registry import Registry
 from mcp_kernel.server.results import to_messages
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from mcp_kernel.server.access import View
     from mcp_kernel.server.exchange import Exchange
 
 
@@ -48,6 +48,10 @@ class Prompt:
             ]
         return described
 
+    def shows(self, view: View | None) -> bool:
+        """Whether the prompt exists for whoever has this view."""
+        return view is None or view.allows("prompts", self.name)
+
 
 def _describe_argument(name: str, schema: JsonObject, required: bool) -> JsonObject:
     described: JsonObject = {"name": name, "required": required}
@@ -56,13 +60,19 @@ def _describe_argument(name: str, schema: JsonObject, required: bool) -> JsonObj
     return described
 
 
-async def get_prompt(exchange: Exchange, prompts: Registry[Prompt]) -> JsonObject:
+def find_prompt(exchange: Exchange) -> Prompt:
+    """The prompt that a request names; raises `ProtocolError` -32602 where there is none for whoever asks."""
+    name = cast("str", exchange.request.params["name"])
+    prompt = exchange.peer.server.prompts.get(name)
+    if prompt is None or not prompt.shows(exchange.view):
+        raise ProtocolError(INVALID_PARAMS, f"Unknown prompt: {name}")
+    return prompt
+
+
+async def get_prompt(exchange: Exchange) -> JsonObject:
     """Answer `prompts/get`; raises `ProtocolError` -32602 for an unknown prompt or arguments that do not fit."""
-    params = exchange.request.params
-    prompt = prompts.get(cast("str", params["name"]))
-    if prompt is None:
-        raise ProtocolError(INVALID_PARAMS, f"Unknown prompt: {params['name']}")
-    arguments = cast("JsonObject", params.get("arguments") or {})
+    prompt = find_prompt(exchange)
+    arguments = cast("JsonObject", exchange.request.params.get("arguments") or {})
     try:
         value = await prompt.handler.call(exchange, arguments)
     except (InvalidArguments, *exchange.peer.server.not_found) as error:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
-from typing import Generic, NamedTuple, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from pydantic_core import from_json
 
 from mcp_kernel.errors import INVALID_PARAMS, ProtocolError
 from mcp_kernel.protocol.jsonrpc import JsonObject, Prepared, to_bytes
 from mcp_kernel.server.exchange import Exchange
+
+if TYPE_CHECKING:
+    from mcp_kernel.server.access import View
 
 
 class Listed(Protocol):
@@ -20,12 +23,18 @@ class Listed(Protocol):
         """The wire's description, in the form of the latest revision."""
         ...
 
+    def shows(self, view: View | None) -> bool:
+        """Whether it exists for whoever has this view; None is that of a server without a policy."""
+        ...
+
 
 T = TypeVar("T", bound=Listed)
 
+_MOST_PAGES: Final = 256  # cursors come from outside: a bound on what they can fill
+
 
 class Registry(Generic[T]):
-    """A list of one kind; its pages are encoded once for each revision, until the list changes.
+    """A list of one kind; its pages are encoded once for each revision and view, until the list changes.
 
     A cursor holds the number of the last item of its page, counted from the server's start and never given twice, so
     that it stays right when items come and go.
@@ -37,7 +46,7 @@ class Registry(Generic[T]):
         self._page_size = page_size
         self._items: dict[str, tuple[int, T]] = {}
         self._last = 0
-        self._pages: dict[tuple[str, str | None], Prepared] = {}
+        self._pages: dict[tuple[str, str | None, View | None], Prepared] = {}
 
     def __len__(self) -> int:
         return len(self._items)
@@ -70,27 +79,36 @@ class Registry(Generic[T]):
         self._pages.clear()
         self._changed()
 
+    def any_shown(self, view: View | None) -> bool:
+        """Tell whether there is anything for a view."""
+        return any(item.shows(view) for item in self)
+
     def page(self, exchange: Exchange) -> Prepared:
         """Answer a list request; raises `ProtocolError` -32602 for a cursor that this server did not make."""
         cursor = cast("str | None", exchange.request.params.get("cursor"))
-        key = (exchange.caller.revision.name, cursor)
+        view = exchange.view
+        key = (exchange.caller.revision.name, cursor, view)
         page = self._pages.get(key)
         if page is None:
             page = Prepared(to_bytes(exchange.complete(self._make_page(exchange, cursor))))
-            if cursor is None or len(self._pages) < 256:  # cursors come from outside: a bound on what they can fill
+            if cursor is None or len(self._pages) < _MOST_PAGES:
                 self._pages[key] = page
         return page
 
+    def forget(self) -> None:
+        """Forget the pages, which showed what may be another's now."""
+        self._pages.clear()
+
     def _make_page(self, exchange: Exchange, cursor: str | None) -> JsonObject:
-        shown, last = self.after(0 if cursor is None else read_cursor(cursor).number)
+        shown, last = self.after(0 if cursor is None else read_cursor(cursor).number, exchange.view)
         result: JsonObject = {self._member: [exchange.describe(item.describe()) for item in shown]}
         if last is not None:
             result["nextCursor"] = write_cursor(Cursor(number=last))
         return result
 
-    def after(self, number: int) -> tuple[list[T], int | None]:
-        """Return the page behind an item's number, and the number of its last item where more follow."""
-        rest = [(each, item) for each, item in self._items.values() if each > number]
+    def after(self, number: int, view: View | None) -> tuple[list[T], int | None]:
+        """Return the page of a view behind an item's number, and the number of its last item where more follow."""
+        rest = [(each, item) for each, item in self._items.values() if each > number and item.shows(view)]
         shown = rest[: self._page_size]
         return [item for _, item in shown], shown[-1][0] if len(rest) > len(shown) else None
 

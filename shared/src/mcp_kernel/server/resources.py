@@ -16,6 +16,7 @@ from mcp_kernel.server.results import to_contents
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from mcp_kernel.server.access import View
     from mcp_kernel.server.exchange import Exchange
 
 
@@ -55,6 +56,10 @@ class Resource:
         """The wire's `Resource`."""
         return self.label.describe({"uri": self.uri}, self.handler.description)
 
+    def shows(self, view: View | None) -> bool:
+        """Whether the resource exists for whoever has this view."""
+        return view is None or view.allows("resources", self.uri)
+
 
 class Template:
     """A function that reads the URIs of a template, its variables as arguments.
@@ -83,13 +88,21 @@ class Template:
         """The wire's `ResourceTemplate`."""
         return self.label.describe({"uriTemplate": self.template.template}, self.handler.description)
 
+    def shows(self, view: View | None) -> bool:
+        """Whether all that it can read exists for whoever has this view."""
+        return view is None or view.allows("resources", self.template.outline)
+
     async def enumerate(self, exchange: Exchange) -> list[JsonObject]:
-        """The wire's `Resource` of every member, sorted by URI."""
+        """The wire's `Resource` of every member that exists for whoever asks, sorted by URI."""
         if self.members is None:
             return []
+        view = exchange.view
+        if view is not None:
+            exchange.denied_tables = view.denied_tables("resources", self.template.outline)
         found = cast("list[Mapping[str, str]]", await self.members.call(exchange, {}))
         uris = {self.template.expand(values): values for values in found}
-        return [self._describe_member(uri, uris[uri]) for uri in sorted(uris)]
+        shown = sorted(uri for uri in uris if view is None or view.allows("resources", uri))
+        return [self._describe_member(uri, uris[uri]) for uri in shown]
 
     def _describe_member(self, uri: str, values: Mapping[str, str]) -> JsonObject:
         name = " ".join(values.values()) or self.label.name
@@ -115,7 +128,7 @@ class Resources:
         shown: list[JsonObject] = []
         last: int | None = None
         if not cursor.uri:
-            fixed, last = self.fixed.after(cursor.number)
+            fixed, last = self.fixed.after(cursor.number, exchange.view)
             shown = [exchange.describe(resource.describe()) for resource in fixed]
         if last is not None:
             return {"resources": shown, "nextCursor": write_cursor(Cursor(last))}
@@ -151,8 +164,14 @@ class Resources:
                 return candidate, values
         raise ResourceNotFound(uri)
 
-    def has(self, uri: str) -> bool:
-        """Tell whether a URI is one that something here reads."""
+    def any_shown(self, view: View | None) -> bool:
+        """Tell whether there is anything for a view."""
+        return self.fixed.any_shown(view) or self.templates.any_shown(view)
+
+    def has(self, uri: str, view: View | None) -> bool:
+        """Tell whether a URI is one that something here reads for whoever has this view."""
+        if view is not None and not view.allows("resources", uri):
+            return False
         if self.fixed.get(uri) is not None:
             return True
         return any(each.template.match(uri) is not None for each in self.templates)

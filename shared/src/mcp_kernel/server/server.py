@@ -9,13 +9,13 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from mcp_kernel.protocol.capabilities import TASKS
-from mcp_kernel.protocol.jsonrpc import JsonObject, Request, to_bytes
+from mcp_kernel.protocol.jsonrpc import JsonObject, to_bytes
 from mcp_kernel.protocol.modern import SERVER_INFO
 from mcp_kernel.protocol.shapes import CACHEABLE
 from mcp_kernel.server.completion import Completions
 from mcp_kernel.server.exchange import Exchange
 from mcp_kernel.server.handlers import Handler
-from mcp_kernel.server.prompts import Prompt, get_prompt
+from mcp_kernel.server.prompts import Prompt
 from mcp_kernel.server.registry import Registry
 from mcp_kernel.server.resources import Label, Resource, Resources, Template
 from mcp_kernel.server.steps import Steps
@@ -24,10 +24,11 @@ from mcp_kernel.server.tasks import TaskStore
 from mcp_kernel.server.tools import Declaration, Hints, TaskMode, Tool
 
 if TYPE_CHECKING:
+    from mcp_kernel.server.access import Policy, View
     from mcp_kernel.server.channel import Send
     from mcp_kernel.server.peer import Outlet, Peer
     from mcp_kernel.server.pipeline import Answer, Method, Stage
-    from mcp_kernel.server.principal import Principal
+    from mcp_kernel.server.principal import Headers, Principal
     from mcp_kernel.transports.http import HttpApp, HttpOptions
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -105,6 +106,10 @@ class Server:
 
     stages: Callable[[Exchange, Method], Awaitable[Answer]] | None = None
     """What stands around every request; see `use`."""
+    policy: Policy | None = None
+    """What everybody may use; see `govern`."""
+    challenge: Callable[[Sequence[str]], Headers] | None = None
+    """Makes the headers that go with the refusal of a token without some of these scopes; a gate knows better ones."""
 
     # --- declaring ---
 
@@ -121,6 +126,8 @@ class Server:
         input_schema: Mapping[str, object] | None = None,
         task: TaskMode = "never",
         task_after: float | None = 0.0,
+        scopes: Sequence[str] = (),
+        privileged: bool = False,
     ) -> Callable[[F], F]:
         """Declare a tool: its signature and docstring become the schema, its return type the output schema.
 
@@ -139,6 +146,10 @@ class Server:
             task_after: When it becomes one: after so many seconds, or when its handler awaits
                 `Context.become_task`, whichever comes first. 0 is at once, before the handler runs, so that it asks
                 its questions in the task; None leaves it to the handler, which can ask its questions first.
+            scopes: What the token of whoever calls it must hold, all of them. A call without is refused, over HTTP
+                with 403 and a challenge that names them, so that the client can ask for more; where nobody is
+                authenticated nobody holds any.
+            privileged: It exists only for those whom a policy lets use it, and where there is no policy for nobody.
         """
         hints = Hints(read_only=read_only, destructive=destructive, idempotent=idempotent, open_world=open_world)
 
@@ -151,6 +162,8 @@ class Server:
                 input_schema=input_schema,
                 task=task,
                 task_after=task_after,
+                scopes=tuple(scopes),
+                privileged=privileged,
             )
             self.tools.add(declaration.name, Tool(function, declaration, self._executor))
             return function
@@ -229,6 +242,14 @@ class Server:
 
         self.stages = compose(stages) if stages else None
 
+    def govern(self, policy: Policy | None) -> None:
+        """Show everybody what a policy allows, from now on; what checks the calls is the stage `Authorization`."""
+        self.policy = policy
+        for registry in (self.tools, self.prompts, self.resources.fixed, self.resources.templates):
+            registry.forget()
+        for kind in ("tools", "prompts", "resources"):
+            self.list_changed(kind)
+
     # --- changing ---
 
     def changed(self, uri: str) -> None:
@@ -253,30 +274,32 @@ class Server:
 
     # --- what the exchanges ask for ---
 
-    def capabilities(self) -> JsonObject:
-        """The wire's `ServerCapabilities`, in the form of the latest revision."""
+    def capabilities(self, view: View | None) -> JsonObject:
+        """The wire's `ServerCapabilities` for whoever has this view, in the form of the latest revision."""
         declared: JsonObject = {"logging": {}}
-        if len(self.tools):
+        if self.offers("tools", view):
             declared["tools"] = {"listChanged": True}
-        if self.offers("resources"):
+        if self.offers("resources", view):
             declared["resources"] = {"listChanged": True, "subscribe": True}
-        if len(self.prompts):
+        if self.offers("prompts", view):
             declared["prompts"] = {"listChanged": True}
-        if len(self.completions) or len(self.prompts):
+        if "prompts" in declared or (len(self.completions) and "resources" in declared):
             declared["completions"] = {}
-        if any(tool.declaration.task != "never" for tool in self.tools):
+        if any(tool.declaration.task != "never" and tool.shows(view) for tool in self.tools):
             declared.update(TASKS)
         return declared
 
-    def offers(self, kind: Kind) -> bool:
-        """Tell whether there is anything of a kind."""
+    def offers(self, kind: Kind, view: View | None) -> bool:
+        """Tell whether there is anything of a kind for whoever has this view."""
         if kind == "resources":
-            return bool(len(self.resources.fixed) or len(self.resources.templates))
-        return bool(len(self.tools if kind == "tools" else self.prompts))
+            return self.resources.any_shown(view)
+        return self.tools.any_shown(view) if kind == "tools" else self.prompts.any_shown(view)
 
     def cache_hints(self, method: str) -> tuple[int, str]:
         """How long, in milliseconds, and by whom a result of this method may be kept (server/utilities/caching)."""
-        return (_LIST_TTL, "public") if method in _LISTS else (0, "private")
+        if method not in _LISTS:
+            return 0, "private"
+        return _LIST_TTL, "public" if self.policy is None else "private"
 
     @property
     def result_tail(self) -> bytes:
@@ -288,14 +311,11 @@ class Server:
 
     _tail: bytes | None = None
 
-    def mirrored(self, request: Request) -> Mapping[str, Sequence[str]]:
+    def mirrored(self, exchange: Exchange) -> Mapping[str, Sequence[str]]:
         """The arguments of the tool that a request calls which headers mirror: header name to path."""
+        request = exchange.request
         tool = self.tools.get(str(request.params.get("name"))) if request.method == "tools/call" else None
-        return {} if tool is None else tool.mirrored
-
-    async def get_prompt(self, exchange: Exchange) -> JsonObject:
-        """Answer `prompts/get`."""
-        return await get_prompt(exchange, self.prompts)
+        return tool.mirrored if tool is not None and tool.shows(exchange.view) else {}
 
     # --- living ---
 

@@ -108,11 +108,12 @@ class Subscriptions:
             raise Unsupported(TASKS)
         if exchange.peer.listening >= _MOST_STREAMS:
             raise ProtocolError(INTERNAL_ERROR, f"{_MOST_STREAMS} listen streams are open on this connection already")
+        view = exchange.view
         wanted, tasks = _texts(asked, "resourceSubscriptions"), _texts(asked, "taskIds")
         kinds: frozenset[Kind] = frozenset(
-            kind for kind, name in _FILTERS.items() if asked.get(name) is True and server.offers(kind)
+            kind for kind, name in _FILTERS.items() if asked.get(name) is True and server.offers(kind, view)
         )
-        granted = frozenset(uri for uri in wanted if server.resources.has(uri))
+        granted = frozenset(uri for uri in wanted if server.resources.has(uri, view))
         own = frozenset(each for each in tasks if server.tasks.sees(exchange.principal, each))
         listener = Listener(exchange, kinds, granted, own)
         honoured: JsonObject = {_FILTERS[kind]: True for kind in _FILTERS if kind in kinds}

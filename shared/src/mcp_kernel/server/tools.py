@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
-from mcp_kernel.errors import INVALID_PARAMS, ProtocolError, Unsupported
+from mcp_kernel.errors import INVALID_PARAMS, INVALID_REQUEST, ProtocolError, Unsupported
 from mcp_kernel.protocol import mirroring
 from mcp_kernel.protocol.capabilities import TASKS
 from mcp_kernel.protocol.jsonrpc import JsonObject
 from mcp_kernel.server.complaints import nearest
 from mcp_kernel.server.exchange import TaskOffer
 from mcp_kernel.server.handlers import Handler
-from mcp_kernel.server.registry import Registry
 from mcp_kernel.server.results import ToolOutput, ToolResult
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from mcp_kernel.server.access import View
     from mcp_kernel.server.exchange import Exchange
 
+_SCOPE: Final = re.compile(r"[!#-\[\]-~]+")
 TaskMode: TypeAlias = Literal["never", "allowed", "required"]
 
 
@@ -48,7 +50,7 @@ class Hints:
 class Declaration:
     """What is said of a tool beside its function; `input_schema` stands in for the one made from the signature.
 
-    `task` and `task_after` are explained at `Server.tool`.
+    The rest is explained at `Server.tool`.
     """
 
     name: str
@@ -58,6 +60,8 @@ class Declaration:
     input_schema: Mapping[str, object] | None = None
     task: TaskMode = "never"
     task_after: float | None = 0.0
+    scopes: tuple[str, ...] = ()
+    privileged: bool = False
 
 
 class Tool:
@@ -68,6 +72,9 @@ class Tool:
     def __init__(
         self, function: Callable[..., object], declaration: Declaration, threads: Callable[[], Executor]
     ) -> None:
+        unfit = [scope for scope in declaration.scopes if not _SCOPE.fullmatch(scope)]
+        if unfit:
+            raise ValueError(f"{declaration.name}: {unfit[0]!r} is no scope (RFC 6749, section 3.3)")
         self.name = declaration.name
         self.declaration = declaration
         self.handler = Handler(function, threads)
@@ -90,12 +97,18 @@ class Tool:
         described["annotations"] = self.declaration.hints.to_wire()
         return described
 
+    def shows(self, view: View | None) -> bool:
+        """Whether the tool exists for whoever has this view."""
+        return not self.declaration.privileged if view is None else view.allows("tools", self.name)
+
     async def call(self, exchange: Exchange) -> ToolResult:
         """Run the tool; raises `ToolError` for what the model should hear.
 
         Raises `Unsupported` when it must become a task and the client has none.
         """
         declared = self.declaration
+        if declared.scopes:
+            _check_scopes(exchange, declared)
         timeout = declared.timeout if exchange.ruling is None else exchange.ruling
         if timeout is not None:
             exchange.give(timeout)
@@ -111,12 +124,35 @@ class Tool:
         return self.output.encode(value, exchange.budget)
 
 
-async def call_tool(exchange: Exchange, tools: Registry[Tool]) -> ToolResult:
+async def call_tool(exchange: Exchange) -> ToolResult:
     """Answer `tools/call`; raises `ProtocolError` -32602 for an unknown tool (server/tools, "Error Handling")."""
+    return await find_tool(exchange).call(exchange)
+
+
+def find_tool(exchange: Exchange) -> Tool:
+    """The tool that a request names; raises `ProtocolError` -32602 where there is none for whoever asks."""
+    tools, view = exchange.peer.server.tools, exchange.view
     name = cast("str", exchange.request.params["name"])
     tool = tools.get(name)
-    if tool is None:
-        meant = nearest(name, tools.names)
+    if tool is None or not tool.shows(view):
+        meant = nearest(name, [each.name for each in tools if each.shows(view)])
         hint = f". Did you mean {meant}?" if meant else ""
         raise ProtocolError(INVALID_PARAMS, f"Unknown tool: {name}{hint}")
-    return await tool.call(exchange)
+    return tool
+
+
+def _check_scopes(exchange: Exchange, declared: Declaration) -> None:
+    """Refuse a call without the scopes that its tool needs: over HTTP with 403 and the way to more of them."""
+    principal, server = exchange.principal, exchange.peer.server
+    held = frozenset[str]() if principal is None else principal.scopes
+    missing = [scope for scope in declared.scopes if scope not in held]
+    if missing:
+        from mcp_kernel.server.principal import ask_scopes
+
+        exchange.headers = (server.challenge or ask_scopes)(declared.scopes)
+        raise ProtocolError(
+            INVALID_REQUEST,
+            f"{declared.name} needs a token with the scope {' '.join(declared.scopes)}; missing: {' '.join(missing)}",
+            {"requiredScopes": list(declared.scopes)},
+            status=403,
+        )
