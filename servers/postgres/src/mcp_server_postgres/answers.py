@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from .policy import Policy
-from .values import Cell, weigh
+from .values import Cell, weigh_row
 
 MEMORY_CEILING = 64 * 1024 * 1024  # of one answer, when the operator set no limit of bytes
 Row = list[Cell]
@@ -41,7 +41,7 @@ class Sheet:
 
     def take(self, row: Row) -> bool:
         """Add a row; False when it does not fit."""
-        weight = 2 + sum(weigh(value) for value in row)
+        weight = weigh_row(row)
         if self.weight + weight > self.room:
             return False
         self.weight += weight

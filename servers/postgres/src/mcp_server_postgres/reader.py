@@ -9,7 +9,7 @@ from .driver import Connection
 from .driver import Row as Record
 from .kinds import Kind
 from .policy import Policy
-from .values import Cell, decode
+from .values import Cell, choose_decoder, decode
 
 CURSOR = '"mcp cursor"'
 SHOWN = 1000  # characters of a value that is too long
@@ -41,6 +41,7 @@ class Reading:
     def __init__(self, statement: Statement, policy: Policy) -> None:
         self._statement = statement
         self._policy = policy
+        self._decoders = [choose_decoder(kind) for kind in statement.kinds]
         self._room = policy.max_bytes or MEMORY_CEILING
         self._long = sum(kind.is_long for kind in statement.kinds)
         self._longest = min(self._room, LONGEST_VALUE, ROW // max(1, self._long))
@@ -116,7 +117,7 @@ class Reading:
     def _read_row(self, record: Record, sheet: Sheet) -> Row:
         kinds = self._statement.kinds
         if not (self._long and record[len(kinds)]):
-            return [decode(record[place], kind) for place, kind in enumerate(kinds)]
+            return [decoder(value) for decoder, value in zip(self._decoders, record, strict=False)]  # sizes come last
         sheet.has_cut_values = True
         sizes = dict(each.split(":") for each in record[len(kinds)].split(","))
         return [

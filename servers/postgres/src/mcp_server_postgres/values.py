@@ -28,7 +28,7 @@ import binascii
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias, cast
 
 from .kinds import Kind
@@ -56,6 +56,24 @@ def decode(value: object, kind: Kind) -> Cell:
             return {"$blob": base64.b64encode(value).decode(), "bytes": len(value)}
         case _:
             return decode_text(str(value), kind)
+
+
+def choose_decoder(kind: Kind) -> Callable[[object], Cell]:
+    """Give what decodes the values of a column: most values of the usual kinds are told by their type alone."""
+
+    def decode_plain(value: object) -> Cell:
+        return value if type(value) is str else decode(value, kind)
+
+    def decode_small(value: object) -> Cell:
+        return value if type(value) is int and -SAFE_INTEGER <= value <= SAFE_INTEGER else decode(value, kind)
+
+    def decode_short(value: object) -> Cell:
+        if type(value) is str and len(value) <= SAFE_DIGITS and value[-1].isdigit():  # neither NaN nor Infinity
+            return float(value) if "." in value else int(value)
+        return decode(value, kind)
+
+    chosen = {"text": decode_plain, "int": decode_small, "numeric": decode_short}
+    return chosen.get(kind.form) or (lambda value: decode(value, kind))
 
 
 def decode_text(text: str, kind: Kind) -> Cell:
@@ -208,6 +226,21 @@ def _unquote(field: str) -> str:
             out.append(letter)
         place += 1
     return "".join(out)
+
+
+def weigh_row(row: Iterable[Cell]) -> int:
+    """Count the bytes that a row will take as JSON, nearly."""
+    weight = 2
+    for value in row:
+        kind = type(value)
+        if kind is int or kind is float:
+            weight += 1 + len(repr(value))
+        elif kind is str:
+            text = cast("str", value)
+            weight += 3 + (len(text) if text.isascii() else len(text.encode("utf-8", "replace")))
+        else:
+            weight += weigh(value)
+    return weight
 
 
 def weigh(value: Cell) -> int:

@@ -139,7 +139,7 @@ class Table:
         lines = [
             " | ".join(_cell(column.name) for column in self.columns),
             " | ".join("---" for _ in self.columns),
-            *(" | ".join(_cell(value) for value in row) for row in self.rows),
+            *(" | ".join([_cell(value) for value in row]) for row in self.rows),
         ]
         rows = "1 row" if self.row_count == 1 else f"{self.row_count} rows"
         lines.append(f"({rows}{', more left out' if self.truncated else ''})")
@@ -163,8 +163,11 @@ class Table:
 
 
 def _cell(value: object) -> str:
-    text = value if isinstance(value, str) else "NULL" if value is None else to_bytes(value).decode()
-    text = text.replace("|", "\\|").replace("\r", "\\r").replace("\n", "\\n")
+    if type(value) is int:
+        return str(value)
+    text = "NULL" if value is None else value if isinstance(value, str) else to_bytes(value).decode()
+    if "|" in text or "\n" in text or "\r" in text:
+        text = text.replace("|", "\\|").replace("\r", "\\r").replace("\n", "\\n")
     return text if len(text) <= _CELL else f"{text[:_CELL]}…"
 
 
