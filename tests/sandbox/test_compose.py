@@ -38,6 +38,12 @@ def test_every_server_is_a_service_behind_the_front() -> None:
         ]
 
 
+def test_health_is_whether_requests_can_be_served() -> None:
+    for service in composition.services_of(GOOD):
+        if service.server or service.name == "front":
+            assert 'urlopen("http://127.0.0.1:8000/readyz"' in service.keys["healthcheck"]["test"][-1], service.name
+
+
 def test_only_the_front_has_a_port_and_only_of_the_loopback() -> None:
     assert {name: keys["ports"] for name, keys in GOOD["services"].items() if "ports" in keys} == {
         "front": ["127.0.0.1:8000:8000"]

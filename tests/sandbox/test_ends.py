@@ -83,6 +83,9 @@ def test_the_death_of_one_is_said_and_the_others_go_on() -> None:
         assert answer.status_code == 503
         assert "it was ended by SIGKILL" in answer.text
         assert httpx.get(f"{playground.base}/healthz").status_code == 503
+        unready = httpx.get(f"{playground.base}/readyz")
+        assert unready.status_code == 503
+        assert {line.partition(":")[0] for line in unready.text.splitlines()} == {"git", "postgres"}
         _check_databases(playground)
 
 

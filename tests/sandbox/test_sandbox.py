@@ -116,6 +116,12 @@ def test_all_is_well_and_each_server_says_so(playground: Playground) -> None:
         assert (answer.status_code, answer.text) == (200, "ok"), path
 
 
+def test_each_server_is_ready_and_so_is_the_front(playground: Playground) -> None:
+    for path in ("/readyz", *(f"/{name}/readyz" for name in NAMES)):
+        answer = httpx.get(playground.base + path)
+        assert (answer.status_code, answer.text) == (200, "ready"), path
+
+
 def test_a_body_that_is_too_large_is_refused_behind_the_front(playground: Playground) -> None:
     answer = httpx.post(
         playground.url("sqlite"), content=b" " * 5_000_000, headers={"content-type": "application/json"}

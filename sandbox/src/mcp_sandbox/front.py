@@ -19,6 +19,7 @@ from mcp_kernel.transports.http import BODY_LIMIT, BODY_SECONDS
 from mcp_kernel.transports.incoming import Gone, Incoming, Pairs, Receive, Scope, Send, TooLarge, TooSlow
 
 _CONNECT_SECONDS: Final = 5.0
+_READY_SECONDS: Final = 2.5  # a server takes two at the most
 _IDLE: Final = 32  # connections to a server that are kept: for five seconds, and a server keeps them for thirty
 # Of one connection, and not of the message (RFC 9110, 7.6.1); each of the two connections has its own.
 _OWN: Final = frozenset(
@@ -79,6 +80,8 @@ class Front:
             await incoming.refuse(refusal.status, refusal.reason)
         elif incoming.path == "/healthz":
             await self._tell_health(incoming)
+        elif incoming.path == "/readyz":
+            await self._tell_readiness(incoming)
         elif name in self._absent:
             await incoming.refuse(503, f"The server {name} does not run: {self._absent[name]}")
         elif name not in self._doors:
@@ -87,13 +90,34 @@ class Front:
         elif self._doors[name].closed:
             await incoming.refuse(503, f"The server {name} does not run: {self._doors[name].closed}")
         else:
-            target = b"/healthz" if rest == "healthz" else _target(scope)
+            target = f"/{rest}".encode() if rest in ("healthz", "readyz") else _target(scope)
             await _pass_on(self._doors[name], target, incoming, scope, send)
+
+    async def _tell_readiness(self, incoming: Incoming) -> None:
+        """Say whether every server that was started can serve now."""
+        found = await asyncio.gather(*(_find_unready(name, door) for name, door in self._doors.items()))
+        problems = [each for each in found if each]
+        await incoming.respond(503 if problems else 200, "\n".join(problems or ["ready"]).encode())
 
     async def _tell_health(self, incoming: Incoming) -> None:
         """Say whether all that was started still runs."""
         ended = [f"{name}: {door.closed}" for name, door in self._doors.items() if door.closed]
         await incoming.respond(503 if ended else 200, "\n".join(ended or ["ok"]).encode())
+
+
+async def _find_unready(name: str, door: Door) -> str | None:
+    """Ask a server whether it can serve; returns what is wrong, as far as anybody may know."""
+    request = httpx.Request("GET", door.locate(b"/readyz"))
+    try:
+        async with asyncio.timeout(_READY_SECONDS):
+            response = await door.ask(request)
+            try:
+                said = (await response.aread()).decode("utf-8", "replace")
+            finally:
+                await response.aclose()
+    except (httpx.HTTPError, TimeoutError) as error:
+        return f"{name}: {door.closed or f'does not answer ({type(error).__name__})'}"
+    return None if response.status_code == 200 else f"{name}: {said}"
 
 
 async def _pass_on(door: Door, target: bytes, incoming: Incoming, scope: Scope, send: Send) -> None:

@@ -38,6 +38,9 @@ def build(sandbox: Sandbox, *, asks_roots: bool = True) -> Server:
     add_resources(server, calls)
     add_watcher(server, sandbox)
 
+    if sandbox.directories:
+        server.ready_check("directories")(calls.check)
+
     @server.on_close
     async def close() -> None:  # pyright: ignore[reportUnusedFunction]  # registered
         calls.close()

@@ -45,6 +45,10 @@ class Calls:
         """Run a piece of work where the client cannot be asked: on what the command line names."""
         return await self._run(None, work, Errand(), None)
 
+    async def check(self) -> None:
+        """Open what the command line names, which fails where it is gone."""
+        await self.run_unasked(lambda scope, errand: None)
+
     def close(self) -> None:
         """Let the threads go."""
         self._crew.close()

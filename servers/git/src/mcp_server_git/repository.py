@@ -14,7 +14,7 @@ from .links import LinkCheck
 from .objects import Objects
 from .policy import LARGEST_HEAP, MEMORY_CEILING, Policy
 from .references import References
-from .refusals import Refusal
+from .refusals import NothingThere, Refusal
 from .runner import Output, Program, Runner
 from .shadow import Manner, Shadow, Workshop
 
@@ -145,12 +145,28 @@ class Repositories:
         self._environment = dict(os.environ if environment is None else environment)
         self._workshop: Workshop | None = None
         self._open: dict[Layout, Repository] = {}
+        self._known: set[Path] = set()  # directories of the command line that are repositories themselves
 
     def start(self) -> Workshop:
         """Look for git; raises `Refusal` where there is none that can be used."""
         if self._workshop is None:
             self._workshop = Workshop(Program.find(), self.policy, self._environment)
         return self._workshop
+
+    def check(self) -> None:
+        """See whether git and the directories of the command line can be used; raises `Refusal`."""
+        self.start()
+        for path in self.ceiling.directories:
+            try:
+                os.scandir(path).close()
+            except OSError as error:
+                raise Refusal(f"{path} cannot be read: {error.strerror}.") from None
+            try:
+                self.find(str(path), self.ceiling)
+                self._known.add(path)
+            except NothingThere:  # a directory of repositories, unless it was one itself
+                if path in self._known:
+                    raise
 
     def find(self, path: str | None, area: Area) -> Repository:
         """Find the repository at a path that a caller gave; raises `Refusal`."""

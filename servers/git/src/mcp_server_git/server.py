@@ -32,6 +32,10 @@ def build(repositories: Repositories) -> Server:
     add_resources(server, choice)
     add_prompts(server, choice)
 
+    @server.ready_check("repositories")
+    async def check() -> None:  # pyright: ignore[reportUnusedFunction]  # registered
+        repositories.check()
+
     @server.on_close
     async def close() -> None:  # pyright: ignore[reportUnusedFunction]  # registered
         repositories.close()

@@ -147,6 +147,13 @@ class Database:
         async with self._visit() as visit:
             return visit.standing
 
+    async def probe(self) -> None:
+        """Connect once, whatever the calls are doing; raises `Refusal` where that, or the role, does not do."""
+        try:
+            await self._open()[0].probe()
+        except Exception as error:
+            raise self._explain(error) from None
+
     def changes(self) -> AsyncGenerator[None, None]:
         """Yield whenever the schema has changed, from this call on."""
         from .changes import watch  # here: only a subscriber needs it

@@ -66,6 +66,14 @@ class Pool:
         finally:
             await self._give_back(connection)
 
+    async def probe(self) -> None:
+        """Connect, however busy the others are, and see whether the role is fit; raises as `transaction`."""
+        connection = await self.target.connect(min(CONNECT_SECONDS, self.policy.query_timeout))
+        try:
+            (await ask_standing(connection)).check(self.policy)
+        finally:
+            await hang_up(connection)
+
     async def close(self) -> None:
         """Close every connection, those in use when they come back."""
         self._closed = True

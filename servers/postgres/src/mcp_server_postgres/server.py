@@ -153,6 +153,7 @@ def build(database: Database) -> Server:
     )
     sql.install(server, sql.One(database), DIALECT)
     _add_familiar_resources(server, database)
+    server.ready_check("database")(database.probe)
     return server
 
 

@@ -57,6 +57,12 @@ class Database:
             return None if is_busy(error) else describe_file_error(error, self.path) or f"{self.path}: {error}."
         return None
 
+    async def check(self) -> None:
+        """Open the file on a connection of its own, and read from it; raises `Refusal` with what `problem` says."""
+        problem = await asyncio.to_thread(self.problem)
+        if problem is not None:
+            raise Refusal(problem)
+
     async def query(self, sql: str, params: Params | None = None, limit: int = 100) -> QueryResult:
         """Run one statement that reads; `limit` is capped by the policy's rows."""
         if limit < 1:

@@ -62,6 +62,8 @@ def build(databases: Sequence[Database], policy: Policy) -> Server:
     sql.install(server, choice, DIALECT)
     if policy.allow_write:
         _add_insert(server, choice)
+    for database in databases:
+        server.ready_check(f"database {database.name}")(database.check)
     return server
 
 

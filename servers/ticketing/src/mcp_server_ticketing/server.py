@@ -34,4 +34,5 @@ def build(tracker: Tracker) -> Server:
     add_resources(server, tracker)
     add_prompts(server, tracker)
     add_notices(server, tracker)
+    server.ready_check("database")(tracker.check)
     return server

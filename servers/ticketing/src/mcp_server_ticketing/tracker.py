@@ -38,6 +38,11 @@ class Tracker:
 
     # --- reading ---
 
+    async def check(self) -> None:
+        """Read from the database."""
+        async with self.storage.reading() as work:
+            await queries.ticket_numbers(work, "", None, 1)
+
     async def read(self, ticket_id: int) -> Dossier:
         """A ticket with all about it; raises `UnknownTicket`."""
         async with self.storage.reading() as work:

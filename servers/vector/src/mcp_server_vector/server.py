@@ -85,6 +85,8 @@ def build(store: Store, folders: Sequence[Folder] = (), watched: Sequence[Folder
     add_resources(server, store)
     add_prompt(server, store)
 
+    server.ready_check("index")(store.check)
+
     @server.on_close
     async def close() -> None:  # pyright: ignore[reportUnusedFunction]  # registered
         await server.stop_watching()

@@ -38,6 +38,13 @@ class Store:
         if embedder:
             await self.engine.preparation.embedder(report)
 
+    async def check(self) -> None:
+        """Read from both indexes, once all is loaded."""
+        await self.prepare()
+        async with self.engine.steady():
+            found = await self.engine.call(self.engine.chroma.collections)
+            await self.engine.keywords.documents(found[0].uuid if found else "", 1)
+
     async def close(self) -> None:
         """End."""
         await self.engine.close()

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mcp_kernel.server.peer import Outlet, Peer
     from mcp_kernel.server.pipeline import Answer, Method, Stage
     from mcp_kernel.server.principal import Headers, Principal
+    from mcp_kernel.server.readiness import Readiness
     from mcp_kernel.transports.http import HttpApp, HttpOptions
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -236,6 +237,25 @@ class Server:
         """Declare what is to be done when serving ends."""
         self._closers.append(function)
 
+    def ready_check(self, name: str) -> Callable[[F], F]:
+        """Declare a coroutine function that returns where `name` can be used now, and raises where it cannot.
+
+        `/readyz` runs it, at most once in a second; whoever asks is told the name, and the log what was raised.
+        """
+
+        def register(function: F) -> F:
+            from mcp_kernel.server.readiness import Readiness
+
+            if self.readiness is None:
+                self.readiness = Readiness()
+            self.readiness.add(name, cast("Callable[[], Awaitable[None]]", function))
+            return function
+
+        return register
+
+    readiness: Readiness | None = None
+    """Whether what the server needs can be used; None where nothing was declared."""
+
     def use(self, stages: Sequence[Stage]) -> None:
         """Put stages around every request, the first outermost, in place of those that were there."""
         from mcp_kernel.server.pipeline import compose
@@ -354,6 +374,8 @@ class Server:
     async def close(self) -> None:
         """Serving has ended: stop watching, stop the tasks, close what the handlers opened."""
         self.subscriptions.close()
+        if self.readiness is not None:
+            self.readiness.close()
         await self.tasks.close()
         if self._steps is not None:
             self._steps.close()

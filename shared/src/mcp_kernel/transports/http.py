@@ -33,7 +33,7 @@ class HttpOptions:
     """What can be set of the endpoint; times in seconds, sizes in bytes.
 
     `hosts` and `origins` are allowed beside those of this machine. `sse` serves the pair of 2024-11-05, `/sse` and
-    `/messages`, instead of `path`. `gate` authenticates whoever asks for anything but `/healthz`.
+    `/messages`, instead of `path`. `gate` authenticates whoever asks for anything but `/healthz` and `/readyz`.
     """
 
     path: str = "/mcp"
@@ -88,6 +88,8 @@ class HttpApp:
         path = incoming.path.rstrip("/") or "/"
         if path == "/healthz" and incoming.method in ("GET", "HEAD"):
             await incoming.respond(503 if self._closing else 200, b"closing" if self._closing else b"ok")
+        elif path == "/readyz" and incoming.method in ("GET", "HEAD"):
+            await self._tell_readiness(incoming)
         elif self._closing:
             await incoming.refuse(503, "The server is closing", ((b"connection", b"close"),))
         elif incoming.method == "OPTIONS" and incoming.extra:
@@ -100,6 +102,12 @@ class HttpApp:
             await self._serve_pair(path, incoming)
         else:
             await incoming.refuse(404, f"There is nothing at {incoming.path}; the endpoint is {self._path}")
+
+    async def _tell_readiness(self, incoming: Incoming) -> None:
+        """Say whether requests can be served now: whether what the server needs answers."""
+        readiness = self._server.readiness
+        problems = ["closing"] if self._closing else [] if readiness is None else await readiness.problems()
+        await incoming.respond(503 if problems else 200, "\n".join(problems or ["ready"]).encode())
 
     async def _stands_at_gate(self, incoming: Incoming) -> bool:
         """Have the gate say who asks; tells whether the request was answered here."""
