@@ -12,14 +12,14 @@ from mcp_kernel import Server
 from mcp_kernel.auth.challenge import read_challenges
 from mcp_kernel.auth.policy import Pattern, Policy, Role
 from mcp_kernel.server.access import Authorization
-from mcp_kernel.server.principal import Headers, Principal
+from mcp_kernel.server.principal import Principal
 from mcp_kernel.testing.asgi import Site
 from mcp_kernel.testing.memory import Refused
 from mcp_kernel.transports.http import HttpApp, HttpOptions
 from mcp_kernel.transports.incoming import PRINCIPAL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from tests.stage import Connect
 
@@ -266,15 +266,11 @@ async def test_a_call_without_the_scopes_is_challenged_with_exactly_those(guest:
         assert (challenge.error, challenge.scopes) == ("insufficient_scope", ("notes:read", "notes:write"))
         lobby.who = Principal("ann", (), frozenset({"notes:read", "notes:write", "more"}))
         assert "result" in await client.ask_tool("write").json()
-
-        def challenge_of_gate(scopes: Sequence[str]) -> Headers:
-            return ((b"www-authenticate", f'Bearer scope="{scopes[-1]}"'.encode()),)
-
-        server.challenge = challenge_of_gate
-        lobby.who = Principal("ann")
+        lobby.who = Principal("ann", metadata="https://notes.example/metadata")
         again = client.ask_tool("look")
         assert await again.started() == 403
-        assert again.headers["www-authenticate"] == 'Bearer scope="notes:read"'
+        (challenge,) = read_challenges([again.headers["www-authenticate"]])
+        assert (challenge.scopes, challenge.resource_metadata) == (("notes:read",), "https://notes.example/metadata")
 
 
 @in_both_eras

@@ -103,8 +103,11 @@ class Doorman:
             return Principal("ann")
         return Refusal(401, "Say the word", ((b"www-authenticate", b"Bearer"),))
 
-    def document(self, path: str) -> bytes | None:
-        return b'{"resource":"x"}' if path == "/.well-known/oauth-protected-resource" else None
+    def document(self, knock: Knock) -> bytes | None:
+        return b'{"resource":"x"}' if knock.path == "/.well-known/oauth-protected-resource" else None
+
+    async def close(self) -> None:
+        pass
 
 
 @scene

@@ -281,6 +281,15 @@ def _add_http(group: argparse._ArgumentGroup) -> None:  # pyright: ignore[report
 def _add_shared_use(group: argparse._ArgumentGroup) -> None:  # pyright: ignore[reportPrivateUsage]  # it has no public name
     """Declare what `deployment.prepare` reads; left alone, each is its default."""
     add = group.add_argument
+    add("--auth", type=os.path.abspath, metavar="FILE", help="who is let in over HTTP: API keys, tokens, roles (TOML)")
+    add("--public-url", metavar="URL", help="the URL by which clients know the endpoint; what their tokens must be for")
+    add(
+        "--trusted-proxy",
+        action="append",
+        default=[],
+        metavar="CIDR",
+        help="a network whose X-Forwarded-Proto and X-Forwarded-Host are believed, as 10.0.0.0/8",
+    )
     add("--rate-limit", metavar="N/PERIOD", help="calls of each caller in a second, minute, hour or day, as 60/minute")
 
 

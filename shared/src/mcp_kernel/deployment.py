@@ -12,9 +12,13 @@ Everything is off by default and costs nothing then: what implements it is impor
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mcp_kernel.auth.resource.document import Document
     from mcp_kernel.server.pipeline import Stage
     from mcp_kernel.server.principal import Gate
     from mcp_kernel.server.server import Server
@@ -26,9 +30,40 @@ class Unfit(Exception):
 
 def prepare(server: Server, arguments: argparse.Namespace) -> Gate | None:
     """Put the stages around a server, and return the gate before it; raises `Unfit`."""
-    stages: list[Stage] = [*_limit(arguments)]
-    server.use(stages)
-    return None
+    stages: list[Stage] = []
+    gate = None
+    if arguments.auth:
+        from mcp_kernel.server.access import Authorization
+
+        gate = _open_gate(server, arguments)
+        stages.append(Authorization())
+    server.use([*stages, *_limit(arguments)])
+    return gate
+
+
+def _open_gate(server: Server, arguments: argparse.Namespace) -> Gate:
+    """Read who is let in, and what they may use; both change with the file."""
+    from mcp_kernel.auth.policy import read_policy
+    from mcp_kernel.auth.resource.document import Mistaken
+    from mcp_kernel.auth.resource.following import AuthFile
+    from mcp_kernel.auth.resource.gate import ResourceGate
+    from mcp_kernel.auth.resource.place import read_place
+
+    def govern(document: Document) -> Callable[[], None]:
+        policy = read_policy(document) if "roles" in document.table else None
+        return lambda: server.govern(policy)
+
+    if arguments.transport == "stdio":
+        raise Unfit("--auth is for HTTP; on stdio whoever starts the server may use it: add --transport http")
+    try:
+        path = "/sse" if arguments.transport == "sse" else arguments.path
+        place = read_place(path, arguments.public_url, arguments.trusted_proxy, arguments.allowed_host)
+        gate = ResourceGate(place)
+        gate.file = AuthFile(Path(arguments.auth), [gate.read, govern])
+        gate.file.load()
+    except (Mistaken, ValueError) as error:
+        raise Unfit(str(error)) from None
+    return gate
 
 
 def _limit(arguments: argparse.Namespace) -> list[Stage]:

@@ -33,13 +33,13 @@ class Principal:
         return self.name
 
 
-def ask_for_scopes(principal: Principal, scopes: Iterable[str]) -> Headers:
+def ask_for_scopes(principal: Principal | None, scopes: Iterable[str]) -> Headers:
     """The headers of a refusal with status 403 that a client answers with a token of more scopes (step-up).
 
     `scopes` are all that the request takes, not only those that are missing (RFC 6750, section 3.1).
     """
     parts = ['error="insufficient_scope"', f'scope="{" ".join(scopes)}"']
-    if principal.metadata:
+    if principal is not None and principal.metadata:
         parts.append(f'resource_metadata="{principal.metadata}"')
     return ((b"www-authenticate", f"Bearer {', '.join(parts)}".encode("latin-1")),)
 
@@ -74,13 +74,6 @@ class Refusal:
     headers: Headers = ()
 
 
-def ask_scopes(scopes: Iterable[str], **parameters: str) -> Headers:
-    """The header that asks for a token with these scopes (RFC 6750, section 3.1); `parameters` are further ones."""
-    given = {"error": "insufficient_scope", "scope": " ".join(scopes), **parameters}
-    text = ", ".join(f'{name}="{value}"' for name, value in given.items())
-    return ((b"www-authenticate", f"Bearer {text}".encode("ascii")),)
-
-
 class Gate(Protocol):
     """Authenticates HTTP requests."""
 
@@ -88,6 +81,10 @@ class Gate(Protocol):
         """Say who asks, or why nobody is let in."""
         ...
 
-    def document(self, path: str) -> bytes | None:
+    def document(self, knock: Knock) -> bytes | None:
         """Return the JSON of an address that the gate itself answers to everybody, as RFC 9728 wants it."""
+        ...
+
+    async def close(self) -> None:
+        """Leave nothing behind."""
         ...

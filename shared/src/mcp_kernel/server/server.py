@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mcp_kernel.server.channel import Send
     from mcp_kernel.server.peer import Outlet, Peer
     from mcp_kernel.server.pipeline import Answer, Method, Stage
-    from mcp_kernel.server.principal import Headers, Principal
+    from mcp_kernel.server.principal import Principal
     from mcp_kernel.server.readiness import Readiness
     from mcp_kernel.transports.http import HttpApp, HttpOptions
 
@@ -109,8 +109,6 @@ class Server:
     """What stands around every request; see `use`."""
     policy: Policy | None = None
     """What everybody may use; see `govern`."""
-    challenge: Callable[[Sequence[str]], Headers] | None = None
-    """Makes the headers that go with the refusal of a token without some of these scopes; a gate knows better ones."""
 
     # --- declaring ---
 

@@ -143,13 +143,13 @@ def find_tool(exchange: Exchange) -> Tool:
 
 def _check_scopes(exchange: Exchange, declared: Declaration) -> None:
     """Refuse a call without the scopes that its tool needs: over HTTP with 403 and the way to more of them."""
-    principal, server = exchange.principal, exchange.peer.server
+    principal = exchange.principal
     held = frozenset[str]() if principal is None else principal.scopes
     missing = [scope for scope in declared.scopes if scope not in held]
     if missing:
-        from mcp_kernel.server.principal import ask_scopes
+        from mcp_kernel.server.principal import ask_for_scopes
 
-        exchange.headers = (server.challenge or ask_scopes)(declared.scopes)
+        exchange.headers = ask_for_scopes(principal, declared.scopes)
         raise ProtocolError(
             INVALID_REQUEST,
             f"{declared.name} needs a token with the scope {' '.join(declared.scopes)}; missing: {' '.join(missing)}",

@@ -114,11 +114,12 @@ class HttpApp:
         gate = self._options.gate
         if gate is None:
             return False
-        document = gate.document(incoming.root + incoming.path) if incoming.method in ("GET", "HEAD") else None
+        knock = incoming.knock()
+        document = gate.document(knock) if incoming.method in ("GET", "HEAD") else None
         if document is not None:
             await incoming.respond_json(200, document)
             return True
-        admitted = await gate.admit(incoming.knock())
+        admitted = await gate.admit(knock)
         if isinstance(admitted, Refusal):
             await incoming.refuse(admitted.status, admitted.reason, admitted.headers)
             return True
@@ -225,3 +226,5 @@ class HttpApp:
             timeout.reschedule(asyncio.get_running_loop().time())
         await asyncio.gather(self._stateless.close(grace), self._sessions.close(grace), self._pair.close(grace))
         await self._server.close()
+        if self._options.gate is not None:
+            await self._options.gate.close()

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from mcp_kernel.auth.resource import lines
 
@@ -46,6 +46,18 @@ class Document:
         self.table: Mapping[str, object] = tomllib.loads(text)
         self.mistakes: list[Mistake] = []
         self._lines = lines.find_lines(text)
+
+    def value(self, *keys: str | int) -> object:
+        """Return what stands at a key; None where it is not there."""
+        value: object = self.table
+        for key in keys:
+            if isinstance(value, dict):
+                value = cast("dict[str | int, object]", value).get(key)
+            elif isinstance(value, list) and isinstance(key, int) and key < len(cast("list[object]", value)):
+                value = cast("list[object]", value)[key]
+            else:
+                return None
+        return value
 
     def line(self, *keys: str | int) -> int:
         """Return the line of a key, as `line("keys", 0, "hash")`, or of the nearest table around it; 0: of none."""
