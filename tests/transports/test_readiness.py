@@ -44,8 +44,11 @@ class Closed:
     async def admit(self, knock: Knock) -> Principal | Refusal:
         return Refusal(401, "Nobody")
 
-    def document(self, path: str) -> bytes | None:
+    def document(self, knock: Knock) -> bytes | None:
         return None
+
+    async def close(self) -> None:
+        pass
 
 
 def make_server(check: Callable[[], Awaitable[None]] | None = None) -> Server:
