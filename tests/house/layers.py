@@ -43,6 +43,7 @@ HOMES: Final = {
     "pydantic": {"server.schema"},
     "httpx": {"client.http", "auth.oauth", "auth.web", "auth.jwt"},
     "uvicorn": {"serving", "connections"},
+    "opentelemetry": {"operations.tracing", "client.tracing"},
 }
 """The only modules of the kernel that name these."""
 

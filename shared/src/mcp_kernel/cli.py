@@ -291,6 +291,10 @@ def _add_shared_use(group: argparse._ArgumentGroup) -> None:  # pyright: ignore[
         help="a network whose X-Forwarded-Proto and X-Forwarded-Host are believed, as 10.0.0.0/8",
     )
     add("--rate-limit", metavar="N/PERIOD", help="calls of each caller in a second, minute, hour or day, as 60/minute")
+    add("--metrics", action="store_true", help="show figures for Prometheus at /metrics")
+    add("--metrics-port", type=count, metavar="P", help="show them on a port of their own instead; 0 takes a free one")
+    add("--log-format", choices=("text", "json"), help="name in each line of the log the request it belongs to")
+    add("--trace", action="store_true", help="make OpenTelemetry spans of requests; needs opentelemetry-api")
 
 
 def positive(text: str) -> float:

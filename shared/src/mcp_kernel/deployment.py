@@ -30,7 +30,7 @@ class Unfit(Exception):
 
 def prepare(server: Server, arguments: argparse.Namespace) -> Gate | None:
     """Put the stages around a server, and return the gate before it; raises `Unfit`."""
-    stages: list[Stage] = []
+    stages = _observe(server, arguments)
     gate = None
     if arguments.auth:
         from mcp_kernel.server.access import Authorization
@@ -64,6 +64,31 @@ def _open_gate(server: Server, arguments: argparse.Namespace) -> Gate:
     except (Mistaken, ValueError) as error:
         raise Unfit(str(error)) from None
     return gate
+
+
+def _observe(server: Server, arguments: argparse.Namespace) -> list[Stage]:
+    """What watches requests: spans outermost, so that lines of the log and figures belong to one."""
+    stages: list[Stage] = []
+    if arguments.trace:
+        try:
+            from mcp_kernel.operations.tracing import Tracing
+        except ImportError:
+            raise Unfit("--trace needs opentelemetry-api: install mcp-kernel[otel]") from None
+        stages.append(Tracing())
+    if arguments.log_format:
+        from mcp_kernel.operations.correlation import Correlation
+        from mcp_kernel.operations.logs import write_lines
+
+        write_lines(as_json=arguments.log_format == "json")
+        stages.append(Correlation())
+    if arguments.metrics or arguments.metrics_port is not None:
+        if arguments.transport == "stdio":
+            raise Unfit("figures are shown over HTTP: add --transport http, or leave --metrics out")
+        from mcp_kernel.operations.metrics import Metrics
+
+        arguments.monitor = Metrics(server)
+        stages.append(arguments.monitor)
+    return stages
 
 
 def _limit(arguments: argparse.Namespace) -> list[Stage]:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+from mcp_kernel.operations.logs import hide_secrets
 from mcp_kernel.transports.http import HttpApp, HttpOptions
 from mcp_kernel.transports.incoming import Receive, Scope, Send
 
@@ -33,6 +34,11 @@ _LAST_PORT: Final = 65535
 
 def serve_http(server: Server, arguments: argparse.Namespace, gate: Gate | None = None) -> str | None:
     """Serve until a signal comes; returns what is wrong where it cannot be served. `gate` authenticates."""
+    try:
+        aside = _listen_aside(arguments)
+    except OSError as error:
+        return f"cannot listen on {arguments.host}:{arguments.metrics_port}: {error.strerror or error}"
+    hide_secrets()
     options = HttpOptions(
         path=arguments.path,
         hosts=[*arguments.allowed_host, arguments.host],
@@ -40,10 +46,13 @@ def serve_http(server: Server, arguments: argparse.Namespace, gate: Gate | None 
         session_idle=arguments.session_idle,
         sse=arguments.transport == "sse",
         gate=gate,
+        monitor=getattr(arguments, "monitor", None),
+        metrics_port=aside and aside.getsockname()[1],
     )
     endpoint = HttpApp(server, options)
     front = _front(server, endpoint, options) if arguments.console else None
-    return serve_app(endpoint, arguments, f"{server.info['name']} {server.info['version']}", front)
+    what = f"{server.info['name']} {server.info['version']}"
+    return serve_app(endpoint, arguments, what, front, aside)
 
 
 class Served(Protocol):
@@ -54,7 +63,13 @@ class Served(Protocol):
     async def close(self, grace: float) -> None: ...
 
 
-def serve_app(endpoint: Served, arguments: argparse.Namespace, what: str, front: PageApp | None = None) -> str | None:
+def serve_app(
+    endpoint: Served,
+    arguments: argparse.Namespace,
+    what: str,
+    front: PageApp | None = None,
+    aside: socket.socket | None = None,
+) -> str | None:
     """Serve an application until a signal comes; returns what is wrong where it cannot be served.
 
     Args:
@@ -62,6 +77,7 @@ def serve_app(endpoint: Served, arguments: argparse.Namespace, what: str, front:
         arguments: Where to listen: `host`, `port` or `uds`; `path`, `transport`, `log_level` and `drain`.
         what: What the line that says where it is calls it.
         front: The page before the endpoint.
+        aside: A second socket that listens, where the application shows its figures.
     """
     try:
         listener = _listen(arguments)
@@ -74,7 +90,9 @@ def serve_app(endpoint: Served, arguments: argparse.Namespace, what: str, front:
     sys.stderr.write(f"{what} serves {_address(listener, arguments)}\n")
     if front is not None:
         sys.stderr.write(f"Open {_address(listener, arguments, '/')} in a browser for its console.\n")
-    run([listener])
+    if aside is not None:
+        sys.stderr.write(f"Its figures are at {_address(aside, arguments, '/metrics')}.\n")
+    run([listener, *filter(None, [aside])])
     return None
 
 
@@ -103,6 +121,7 @@ def _prepare(
         http=Bounded,
         lifespan="off",
         ws="none",
+        log_config=None,  # its lines go the way of all others, and lose their secrets there
         log_level=arguments.log_level,
         access_log=False,
         server_header=False,
@@ -157,6 +176,13 @@ def _leave(seconds: float) -> None:
     timer.start()
 
 
+def _listen_aside(arguments: argparse.Namespace) -> socket.socket | None:
+    """Open the socket for the figures, where one is asked for; raises `OSError`."""
+    if arguments.metrics_port is None:
+        return None
+    return _listen(argparse.Namespace(uds=None, host=arguments.host, port=arguments.metrics_port))
+
+
 def _listen(arguments: argparse.Namespace) -> socket.socket:
     """Open the socket; raises `OSError`. A Unix socket is for its owner alone."""
     if arguments.uds:
@@ -188,7 +214,7 @@ def _unlink_left(path: Path) -> None:
 
 def _address(listener: socket.socket, arguments: argparse.Namespace, path: str | None = None) -> str:
     path = path or ("/sse" if arguments.transport == "sse" else arguments.path)
-    if arguments.uds:
+    if isinstance(listener.getsockname(), str):
         return f"{path} on {arguments.uds}"
     host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
     return f"http://{host}:{listener.getsockname()[1]}{path}"

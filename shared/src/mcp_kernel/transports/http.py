@@ -9,10 +9,11 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from mcp_kernel.errors import ProtocolError
 from mcp_kernel.protocol.jsonrpc import Failure, InvalidMessage, decode, encode
+from mcp_kernel.server.monitor import ARRIVAL, Arrival, Monitor
 from mcp_kernel.server.principal import Gate, Refusal
 from mcp_kernel.server.server import Server
 from mcp_kernel.transports import http_modern
@@ -34,6 +35,7 @@ class HttpOptions:
 
     `hosts` and `origins` are allowed beside those of this machine. `sse` serves the pair of 2024-11-05, `/sse` and
     `/messages`, instead of `path`. `gate` authenticates whoever asks for anything but `/healthz` and `/readyz`.
+    `monitor` counts, and is shown at `/metrics`: behind the gate, or on a port of its own, `metrics_port`, before it.
     """
 
     path: str = "/mcp"
@@ -45,6 +47,8 @@ class HttpOptions:
     most_sessions: int = MOST_SESSIONS
     sse: bool = False
     gate: Gate | None = None
+    monitor: Monitor | None = None
+    metrics_port: int | None = None
 
 
 class HttpApp:
@@ -60,13 +64,18 @@ class HttpApp:
         self._path = "/" + self._options.path.strip("/")
         self._closing = False
         self._bodies: set[asyncio.Timeout] = set()  # that are being read
+        if self._options.monitor is not None:
+            self._options.monitor.read("sessions", lambda: len(self._sessions) + len(self._pair))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request, as ASGI has it."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
+        elif scope["type"] == "http" and self._options.monitor is not None:
+            with self._options.monitor.visit(receive, send) as (hear, say):
+                await self._arrive(Incoming(scope, hear, say))
         elif scope["type"] == "http":
-            await self._serve(Incoming(scope, receive, send))
+            await self._arrive(Incoming(scope, receive, send))
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
@@ -78,10 +87,23 @@ class HttpApp:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
+    async def _arrive(self, incoming: Incoming) -> None:
+        """Serve a request; where there are stages, they can see how it came."""
+        if self._server.stages is None:
+            await self._serve(incoming)
+            return
+        client = cast("tuple[str, int] | None", incoming.scope.get("client"))
+        token = ARRIVAL.set(Arrival(incoming.headers, client[0] if client else None))
+        try:
+            await self._serve(incoming)
+        finally:
+            ARRIVAL.reset(token)
+
     async def _serve(self, incoming: Incoming) -> None:
         refusal = self._admission.refuse(incoming.headers)
         if refusal is not None:
             _LOG.warning("%s", refusal.reason)
+            self._count_refusal("admission", refusal.status)
             await incoming.refuse(refusal.status, refusal.reason)
             return
         self._share(incoming)
@@ -90,12 +112,16 @@ class HttpApp:
             await incoming.respond(503 if self._closing else 200, b"closing" if self._closing else b"ok")
         elif path == "/readyz" and incoming.method in ("GET", "HEAD"):
             await self._tell_readiness(incoming)
+        elif self._is_aside(incoming):
+            await self._show_figures(path, incoming)
         elif self._closing:
             await incoming.refuse(503, "The server is closing", ((b"connection", b"close"),))
         elif incoming.method == "OPTIONS" and incoming.extra:
             await self._answer_preflight(incoming)
         elif await self._stands_at_gate(incoming):
             return
+        elif path == "/metrics" and self._options.metrics_port is None:
+            await self._show_figures(path, incoming)
         elif path == self._path and not self._options.sse:
             await self._serve_endpoint(incoming)
         elif path in ("/sse", "/messages") and self._options.sse:
@@ -109,6 +135,22 @@ class HttpApp:
         problems = ["closing"] if self._closing else [] if readiness is None else await readiness.problems()
         await incoming.respond(503 if problems else 200, "\n".join(problems or ["ready"]).encode())
 
+    def _is_aside(self, incoming: Incoming) -> bool:
+        """Tell whether a request came to the port that has the figures and nothing else."""
+        port = self._options.metrics_port
+        return port is not None and cast("tuple[str, int]", incoming.scope.get("server") or ("", 0))[1] == port
+
+    async def _show_figures(self, path: str, incoming: Incoming) -> None:
+        monitor = self._options.monitor
+        if monitor is None or path != "/metrics" or incoming.method not in ("GET", "HEAD"):
+            await incoming.refuse(404, f"There is nothing at {incoming.path}; the endpoint is {self._path}")
+            return
+        await incoming.respond(200, monitor.page(), ((b"content-type", monitor.kind),))
+
+    def _count_refusal(self, who: str, status: int) -> None:
+        if self._options.monitor is not None:
+            self._options.monitor.refuse(who, status)
+
     async def _stands_at_gate(self, incoming: Incoming) -> bool:
         """Have the gate say who asks; tells whether the request was answered here."""
         gate = self._options.gate
@@ -121,6 +163,7 @@ class HttpApp:
             return True
         admitted = await gate.admit(knock)
         if isinstance(admitted, Refusal):
+            self._count_refusal("gate", admitted.status)
             await incoming.refuse(admitted.status, admitted.reason, admitted.headers)
             return True
         incoming.principal = admitted

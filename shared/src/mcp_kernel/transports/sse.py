@@ -35,6 +35,9 @@ class SsePair:
         self._server = server
         self._pairs: dict[str, _Pair] = {}
 
+    def __len__(self) -> int:
+        return len(self._pairs)
+
     async def open(self, incoming: Incoming) -> None:
         """Serve the stream: where to post to comes first. The session lives as long as the stream."""
         pair = _Pair(self._server, incoming.principal)

@@ -1,0 +1,97 @@
+"""The log on stderr: lines of text or of JSON, with the request they belong to and without what nobody may read.
+
+Whoever can read a log can use a token that stands in it. So tokens are taken out of every line at the last moment,
+when it is written, whoever wrote it and wherever in it they stand, the text of an exception included.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+from mcp_kernel.operations.correlation import current
+
+_PLAIN: Final = "%(levelname)s %(name)s: %(message)s"
+_HIDDEN: Final = "[redacted]"
+_NAMES: Final = (
+    r"access_token|refresh_token|id_token|token|api[_-]?key|key|code|client_secret|client_assertion|assertion|secret|"
+    r"password|passwd|signature|sig|session_id"
+)
+# Each is linear: no part of it can match what the part after it begins with.
+_SECRETS: Final = (
+    # a header of a request, as a line, as a member of a mapping or as a pair of bytes, to its end
+    (
+        re.compile(
+            r"""((?:proxy-)?authorization|x-api-key|dpop|set-cookie|cookie|mcp-session-id|client-cert)"""
+            r"""(['"]?\s*[:=,]\s*)(b?"[^"]*"|b?'[^']*'|[^\n"',}\])]+)""",
+            re.IGNORECASE,
+        ),
+        rf"\1\2{_HIDDEN}",
+    ),
+    (re.compile(r"\b(bearer|dpop|basic)(\s+)[\w.~+/=-]{16,}", re.IGNORECASE), rf"\1\2{_HIDDEN}"),
+    (re.compile(rf"([?&;](?:{_NAMES})=)[^&\s\"'#<>]*", re.IGNORECASE), rf"\1{_HIDDEN}"),
+    (re.compile(r"(://)[^\s/@:\"']*:[^\s/@\"']*@"), rf"\1{_HIDDEN}@"),
+    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), _HIDDEN),  # a JWT, whatever it stands behind
+)
+_CONTROLS: Final = {number: f"\\x{number:02x}" for number in (*range(32), 127, *range(128, 160))} | {10: "\\n", 9: " "}
+
+
+def redact(text: str) -> str:
+    """Take tokens, passwords and session ids out of a text."""
+    for pattern, instead in _SECRETS:
+        text = pattern.sub(instead, text)
+    return text
+
+
+class _Lines(logging.Formatter):
+    """Writes what happened as one line of text, and an exception below it."""
+
+    def __init__(self, *, names_request: bool) -> None:
+        super().__init__(_PLAIN)
+        self._names_request = names_request
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
+        request = current() if self._names_request else None
+        marks = "" if request is None else f" [{request}]"
+        # A line feed in what a client sent must not begin a line that this server seems to have written.
+        message = record.message.translate(_CONTROLS)
+        return f"{record.levelname} {record.name}{marks}: {message}"
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
+class _JsonLines(logging.Formatter):
+    """Writes what happened as one JSON object on a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        line: dict[str, object] = {
+            "time": when,
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": redact(record.getMessage()),
+        }
+        request = current()
+        if request is not None:
+            line.update(request.members())
+        if record.exc_info and record.exc_info[0] is not None:
+            line["exception"] = redact(self.formatException(record.exc_info))
+        return json.dumps(line, default=str)
+
+
+def hide_secrets() -> None:
+    """Let what writes to the root of the log write no secrets, in the form that it had."""
+    for handler in logging.getLogger().handlers:
+        if type(handler) is logging.StreamHandler and not isinstance(handler.formatter, (_Lines, _JsonLines)):
+            handler.setFormatter(_Lines(names_request=False))
+
+
+def write_lines(*, as_json: bool) -> None:
+    """Write the log in one of the two forms, with the request that each line belongs to."""
+    for handler in logging.getLogger().handlers:
+        if type(handler) is logging.StreamHandler:
+            handler.setFormatter(_JsonLines() if as_json else _Lines(names_request=True))

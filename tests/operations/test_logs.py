@@ -1,0 +1,201 @@
+"""The log: no secret in any line, a request's mark in each line that is logged while it is served."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.operations.watching import SECRET, Shop
+from tests.stage import LEGACY, META, MODERN, scene
+from tests.transports.guests import Member
+from tests.transports.host import TOOLS, Host
+
+from mcp_kernel.operations.correlation import Correlation
+from mcp_kernel.operations.logs import hide_secrets, redact, write_lines
+from mcp_kernel.testing.asgi import Site
+from mcp_kernel.transports.http import HttpApp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.stage import Connect
+
+TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl"
+KEY = "mk_8f1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e"
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """What the root of the log writes."""
+    root, stream = logging.getLogger(), io.StringIO()
+    handler = logging.StreamHandler(stream)
+    root.addHandler(handler)
+    yield stream
+    root.removeHandler(handler)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"Authorization: Bearer {KEY}",
+        f"authorization: DPoP {KEY}, and more",
+        f"{{'authorization': 'Bearer {KEY}'}}",
+        f"(b'authorization', b'Bearer {KEY}')",
+        f'{{"x-api-key": "{KEY}"}}',
+        f"x-api-key={KEY}",
+        f"Bearer {KEY}",
+        f"GET /mcp?access_token={KEY}&x=1 HTTP/1.1",
+        f"https://x.example/cb?code={KEY}#top",
+        f"https://x.example/cb?a=1&API_KEY={KEY}",
+        f"postgresql://ann:{KEY}@db/shop",
+        f"mcp-session-id: {KEY}",
+        f"Cookie: sid={KEY}; x=1",
+        f"proxy-authorization: Basic {KEY}",
+    ],
+)
+def test_a_secret_is_taken_out_of_a_line(line: str) -> None:
+    assert KEY not in redact(line)
+    assert TOKEN not in redact(line.replace(KEY, TOKEN))
+    assert "[redacted]" in redact(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "The Host 'evil.example' is not served here. To allow it: --allowed-host evil.example",
+        "Bearer tokens are needed here",
+        "postgresql://db/shop cannot be reached",
+        "GET /mcp?page=2&q=tokens",
+        "Traceback (most recent call last):",
+    ],
+)
+def test_a_line_without_a_secret_stays_as_it_is(line: str) -> None:
+    assert redact(line) == line
+
+
+def test_a_long_line_is_read_in_no_time() -> None:
+    for part in ("authorization", "://a:", "Bearer ", "?token=", "eyJ", "a:b@", "=,", "cookie:'"):
+        redact(part * (200_000 // len(part)))
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_an_exceptions_text_and_its_traceback_hold_no_secret_either(log: io.StringIO, as_json: bool) -> None:
+    write_lines(as_json=as_json)
+    try:
+        raise ValueError(f"the answer to Authorization: Bearer {TOKEN} was no")
+    except ValueError:
+        logging.getLogger("x").exception("While asking https://x.example/?token=%s", KEY)
+    said = log.getvalue()
+    assert "Traceback" in said
+    assert TOKEN not in said
+    assert KEY not in said
+
+
+def test_lines_keep_their_form_where_none_was_asked_for(log: io.StringIO) -> None:
+    hide_secrets()
+    logging.getLogger("x").warning("Bearer %s", KEY)
+    assert log.getvalue() == "WARNING x: Bearer [redacted]\n"
+
+
+def test_no_client_can_write_a_line_of_its_own(log: io.StringIO) -> None:
+    write_lines(as_json=False)
+    logging.getLogger("x").warning("The Host %s is not served", "a\nERROR x: all is lost\x1b[2J\r")
+    assert log.getvalue() == "WARNING x: The Host a\\nERROR x: all is lost\\x1b[2J\\x0d is not served\n"
+
+
+def lines(log: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("revision", [LEGACY[-1], MODERN])
+@scene
+async def test_each_line_of_a_request_has_its_mark(connect: Connect, log: io.StringIO, revision: str) -> None:
+    write_lines(as_json=True)
+    shop = Shop()
+    shop.server.use([Correlation()])
+    async with connect(shop.server, revision, principal="ann") as client:
+        await client.call_tool("echo", {"text": "x"})
+        await client.call_tool("work", {})
+        with pytest.raises(Exception, match="Internal error"):
+            await client.call_tool("fail", {})
+    logging.getLogger("shop").warning("afterwards")
+    echo, work, failure, after = lines(log)
+    assert [each["message"] for each in (echo, work)] == ["echoing x", "working"]
+    assert failure["logger"] == "mcp_kernel"
+    assert SECRET in failure["exception"]
+    assert {each["principal"] for each in (echo, work, failure)} == {"ann"}
+    assert {each["method"] for each in (echo, work, failure)} == {"tools/call"}
+    assert len({each["trace"] for each in (echo, work, failure)}) == 3
+    assert len({each["request"] for each in (echo, work, failure)}) == 3
+    assert "trace" not in after
+
+
+@pytest.mark.parametrize(
+    ("parent", "is_taken"),
+    [
+        (PARENT, True),
+        (PARENT.replace("00-", "cc-", 1) + "-more", True),
+        (PARENT.replace("00-", "ff-", 1), False),
+        (PARENT.replace(TRACE, "0" * 32), False),
+        (PARENT.upper(), False),
+        (PARENT + "\n", False),
+        ("x" * 10_000, False),
+        (17, False),
+        (None, False),
+    ],
+)
+@scene
+async def test_the_trace_is_the_clients_where_it_names_one(
+    connect: Connect, log: io.StringIO, parent: object, is_taken: bool
+) -> None:
+    write_lines(as_json=True)
+    shop = Shop()
+    shop.server.use([Correlation()])
+    async with connect(shop.server, MODERN) as client:
+        meta = {**META, "traceparent": parent}
+        await client.call("tools/call", {"name": "echo", "arguments": {"text": "x"}, "_meta": meta})
+    (line,) = lines(log)
+    assert (line["trace"] == TRACE) == is_taken
+
+
+@scene
+async def test_over_http_a_line_names_the_session_without_opening_it(log: io.StringIO) -> None:
+    write_lines(as_json=True)
+    shop = Shop()
+    shop.server.use([Correlation()])
+    async with Site(HttpApp(shop.server)) as site:
+        member = Member(site)
+        await member.open()
+        headers = {**member.headers, "traceparent": PARENT}
+        call = member.message("tools/call", {"name": "echo", "arguments": {"text": "x"}})
+        await site.post(call, headers).whole()
+        await member.ask_tool("work").whole()
+    first, second = lines(log)
+    assert first["session"] == second["session"]
+    assert member.session not in log.getvalue()
+    assert first["trace"] == TRACE != second["trace"]
+
+
+@scene
+async def test_a_mark_in_text_cannot_be_forged(connect: Connect, log: io.StringIO) -> None:
+    write_lines(as_json=False)
+    shop = Shop()
+    shop.server.use([Correlation()])
+    async with connect(shop.server, MODERN) as client:
+        call: Callable[..., Any] = client.call
+        await call("tools/call", {"name": "echo", "arguments": {"text": "x"}, "_meta": META})
+    assert " request=" in log.getvalue()
+    assert log.getvalue().startswith("WARNING shop [trace=")
+
+
+def test_over_a_pipe_the_program_writes_json_to_stderr() -> None:
+    with Host([*TOOLS, "--log-format", "json"]) as host:
+        host.open()
+        host.answer(host.ask_tool("fall", kind="LookupError"))
+        found = [json.loads(line) for line in host.log().splitlines()]
+    assert [each["method"] for each in found if "exception" in each] == ["tools/call"]

@@ -1,0 +1,172 @@
+"""Spans, as OpenTelemetry's own SDK records them."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode, get_current_span
+from tests.operations.watching import SECRET, Shop
+from tests.stage import LEGACY, META, MODERN, scene
+from tests.transports.guests import Member, Modern
+
+from mcp_kernel import Server
+from mcp_kernel.operations.correlation import Correlation
+from mcp_kernel.operations.logs import write_lines
+from mcp_kernel.operations.tracing import Tracing
+from mcp_kernel.testing.asgi import Site
+from mcp_kernel.transports.http import HttpApp
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
+    from tests.stage import Connect
+
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+PARENT = f"00-{TRACE}-{SPAN}-01"
+
+
+class Recorder:
+    """A provider of our own, and what it has recorded."""
+
+    def __init__(self, server: Server) -> None:
+        self._kept = InMemorySpanExporter()
+        provider = TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(self._kept))
+        server.use([Tracing(provider), Correlation()])
+
+    def named(self, name: str) -> ReadableSpan:
+        (found,) = [span for span in self._kept.get_finished_spans() if span.name == name]
+        return found
+
+
+def attributes(span: ReadableSpan) -> dict[str, object]:
+    return dict(span.attributes or {})
+
+
+@pytest.mark.parametrize("revision", [LEGACY[-1], MODERN])
+@scene
+async def test_a_call_is_a_span_by_the_conventions(connect: Connect, revision: str) -> None:
+    shop = Shop()
+    recorder = Recorder(shop.server)
+    async with connect(shop.server, revision) as client:
+        await client.call_tool("echo", {"text": "x"})
+        await client.call("prompts/get", {"name": "greet", "arguments": {"name": "ann"}})
+        await client.call("resources/read", {"uri": "shop://tea"})
+    span = recorder.named("tools/call echo")
+    assert (span.kind, span.status.status_code, span.parent) == (SpanKind.SERVER, StatusCode.UNSET, None)
+    found = attributes(span)
+    assert str(found.pop("jsonrpc.request.id"))
+    assert found == {
+        "mcp.method.name": "tools/call",
+        "mcp.protocol.version": revision,
+        "gen_ai.tool.name": "echo",
+        "gen_ai.operation.name": "execute_tool",
+        "network.transport": "pipe",
+    }
+    assert attributes(recorder.named("prompts/get greet"))["gen_ai.prompt.name"] == "greet"
+    assert attributes(recorder.named("resources/read"))["mcp.resource.uri"] == "shop://tea"
+
+
+@scene
+async def test_a_failure_is_recorded_without_its_text(connect: Connect) -> None:
+    shop = Shop()
+    recorder = Recorder(shop.server)
+    async with connect(shop.server, MODERN) as client:
+        await client.call_tool("refuse", {})
+        for tool in ("limit", "fail", "made-up"):
+            with pytest.raises(Exception, match=r"Too many|Internal error|Unknown tool"):
+                await client.call_tool(tool, {})
+    expected = {
+        "tools/call refuse": ("tool_error", None),
+        "tools/call limit": ("-32000", "-32000"),
+        "tools/call fail": ("LookupError", "-32603"),
+        "tools/call": ("-32602", "-32602"),  # the name of a tool that is not there is no name for a span
+    }
+    for name, (kind, code) in expected.items():
+        span = recorder.named(name)
+        found = attributes(span)
+        assert (found["error.type"], found.get("rpc.response.status_code")) == (kind, code)
+        assert span.status.status_code is StatusCode.ERROR
+        assert SECRET not in span.to_json()
+        assert "made-up" not in span.to_json()
+
+
+@pytest.mark.parametrize("parent", ["", "00-0-0-0", PARENT.replace(TRACE, "0" * 32), "x" * 10_000, 17])
+@scene
+async def test_a_span_is_the_child_of_the_clients_and_of_no_nonsense(connect: Connect, parent: object) -> None:
+    shop = Shop()
+    recorder = Recorder(shop.server)
+    async with connect(shop.server, MODERN) as client:
+        for name, given in (("echo", {"traceparent": PARENT, "tracestate": "a=b"}), ("work", {"traceparent": parent})):
+            arguments = {"text": "x"} if name == "echo" else {}
+            await client.call("tools/call", {"name": name, "arguments": arguments, "_meta": {**META, **given}})
+    span = recorder.named("tools/call echo")
+    assert span.parent is not None
+    assert f"{span.parent.trace_id:032x}-{span.parent.span_id:016x}" == f"{TRACE}-{SPAN}"
+    assert span.parent.trace_state.get("a") == "b"
+    assert recorder.named("tools/call work").parent is None
+
+
+@scene
+async def test_over_http_the_headers_name_the_parent_unless_the_message_does() -> None:
+    shop = Shop()
+    recorder = Recorder(shop.server)
+    other = PARENT.replace(SPAN, "00f067aa0ba902b7")
+    async with Site(HttpApp(shop.server)) as site:
+        guest, member = Modern(site), Member(site)
+        await guest.ask("tools/list", headers={"traceparent": PARENT}).whole()
+        meta = {**META, "traceparent": other}
+        call = {"name": "work", "arguments": {}, "_meta": meta}
+        await guest.ask("tools/call", call, {"traceparent": PARENT}).whole()
+        await member.open()
+        await member.ask("prompts/list").whole()
+    listed, called = recorder.named("tools/list"), recorder.named("tools/call work")
+    assert [f"{span.parent.span_id:016x}" for span in (listed, called) if span.parent] == [SPAN, "00f067aa0ba902b7"]
+    found = attributes(recorder.named("prompts/list"))
+    assert (found["network.transport"], found["network.protocol.name"]) == ("tcp", "http")
+    assert len(str(found["mcp.session.id"])) == 16
+    assert found["client.address"] == "127.0.0.1"
+
+
+@scene
+async def test_a_handler_and_the_log_are_inside_the_span(connect: Connect) -> None:
+    shop, stream = Shop(), io.StringIO()
+    recorder = Recorder(shop.server)
+    seen: list[int] = []
+
+    @shop.server.tool()
+    def look() -> str:
+        """Look at the span, from a thread."""
+        seen.append(get_current_span().get_span_context().span_id)
+        logging.getLogger("shop").warning("looking")
+        return "done"
+
+    handler = logging.StreamHandler(stream)
+    logging.getLogger().addHandler(handler)
+    try:
+        write_lines(as_json=True)
+        async with connect(shop.server, MODERN) as client:
+            await client.call_tool(look.__name__, {})
+    finally:
+        logging.getLogger().removeHandler(handler)
+    context = recorder.named("tools/call look").get_span_context()
+    assert context is not None
+    assert seen == [context.span_id]
+    assert json.loads(stream.getvalue())["trace"] == f"{context.trace_id:032x}"
+    assert not get_current_span().get_span_context().is_valid
+
+
+def test_without_opentelemetry_the_program_says_what_to_install() -> None:
+    program = "import sys; sys.modules['opentelemetry'] = None; from mcp_server_everything.cli import main; main()"
+    command = [sys.executable, "-c", program, "--trace"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL, check=False)
+    assert done.returncode == 2
+    assert "install mcp-kernel[otel]" in done.stderr
