@@ -26,6 +26,7 @@ ODD = {
     "--database-url": "postgresql://localhost/x",
     "--chroma-url": "http://localhost:1",
     "--embedder-url": "http://localhost:2",
+    "--set-local": "app.user=sub",
 }
 """What a value must look like where the format alone does not say."""
 

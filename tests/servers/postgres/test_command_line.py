@@ -45,6 +45,11 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         (["postgresql://x", "--mask-column", "ssn"], "TABLE.COLUMN"),
         (["postgresql://x", "--max-rows", "many"], "whole number"),
         (["postgresql://x", "--max-cost", "0"], "above 0"),
+        (["postgresql://x", "--set-role-from", "role"], "add --auth FILE"),
+        (["postgresql://x", "--set-local", "app.user=sub"], "add --auth FILE"),
+        (["postgresql://x", "--set-local", "row_security=sub"], "with a dot"),
+        (["postgresql://x", "--set-local", "app.user"], "NAME=CLAIM"),
+        (["postgresql://x", "--set-local", "app.user; RESET ROLE=sub"], "with a dot"),
     ],
 )
 def test_bad_usage_is_one_line_that_says_what_to_do(arguments: list[str], said: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import re
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from . import __version__
 from .database import Database
 from .policy import Policy
 from .refusals import Refusal, Unavailable
+from .server_identity import Claims
 from .target import Target
 
 PROGRAM = "mcp-server-postgres"
@@ -50,11 +52,30 @@ def target(text: str) -> Target:
     return found
 
 
+class Setting(NamedTuple):
+    """A setting of the database, and the claim that its value comes from."""
+
+    name: str
+    claim: str
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.claim}"
+
+
+def setting(text: str) -> Setting:
+    """Read `NAME=CLAIM`; only a name with a dot, which no setting of PostgreSQL's own has."""
+    name, _, claim = text.partition("=")
+    if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", name, re.ASCII) or not claim:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=CLAIM, with a dot in the name as in app.user=sub")
+    return Setting(name, claim)
+
+
 def command_line() -> CommandLine:
     """Declare the options."""
     about = "Answers questions about a PostgreSQL database, read-only by the engine's own means."
     line = CommandLine(PROGRAM, __version__, about, MAX_OUTPUT_BYTES, "PostgreSQL")
-    add = line.add_argument_group("options of this server").add_argument
+    group = line.add_argument_group("options of this server")
+    add = group.add_argument
     add(
         "dsn",
         nargs="?",
@@ -84,8 +105,27 @@ def command_line() -> CommandLine:
         help="functions that may be called although they have effects, or nobody can say what they read",
     )
     add("--allow-superuser", action="store_true", help="serve a role that may do more than read")
+    _add_identity(group)
     line.add_variable("DATABASE_URL", "the DSN, where it is not given as an argument", secret=True)
     return line
+
+
+def _add_identity(group: argparse._ArgumentGroup) -> None:  # pyright: ignore[reportPrivateUsage]  # it has no public name
+    """Options that say whose rights a call has in the database."""
+    add = group.add_argument
+    add(
+        "--set-role-from",
+        metavar="CLAIM",
+        help="the claim of a token that names the role to act for, of which the server's own must be a member",
+    )
+    add(
+        "--set-local",
+        type=setting,
+        action="append",
+        default=[],
+        metavar="NAME=CLAIM",
+        help="a setting for the policies of row-level security, as app.user=sub, from a claim of a token",
+    )
 
 
 def main() -> None:
@@ -97,6 +137,7 @@ def main() -> None:
     if arguments.print_config:
         _print_config(line, arguments)
         return
+    claims = _claims(line, arguments)
     policy = _policy(arguments)
     if policy.allow_superuser:
         _warn("the check of the role is overridden (--allow-superuser): what a superuser may do is refused by a list")
@@ -104,7 +145,7 @@ def main() -> None:
         asyncio.run(_check(line, Database(arguments.dsn, policy)))
     from .server import build
 
-    line.serve(build(Database(arguments.dsn, policy)), arguments, str(arguments.dsn))
+    line.serve(build(Database(arguments.dsn, policy), claims), arguments, str(arguments.dsn))
 
 
 def _warn(text: str) -> None:
@@ -139,6 +180,16 @@ def _target(line: CommandLine, arguments: argparse.Namespace) -> Target:
     if problem is not None:
         line.error(problem)
     return found
+
+
+def _claims(line: CommandLine, arguments: argparse.Namespace) -> Claims:
+    """Which claims say whose rights a call has; without tokens nobody would have any."""
+    claims = Claims(arguments.set_role_from, tuple(arguments.set_local))
+    if claims.are_needed and getattr(arguments, "auth", None) is None:
+        line.error("--set-role-from and --set-local read the tokens of callers: add --auth FILE")
+    if claims.role is not None and arguments.allow_superuser:
+        line.error("--set-role-from and --allow-superuser do not go together: a superuser may become any role")
+    return claims
 
 
 def _policy(arguments: argparse.Namespace) -> Policy:

@@ -1,6 +1,7 @@
 """Database: one PostgreSQL database, answered from read-only. The front door of the domain; it knows nothing of MCP."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -9,11 +10,13 @@ from typing import TYPE_CHECKING
 from . import catalog
 from .answers import Column, QueryResult, say_rows
 from .driver import is_known, state_of, text_of
+from .identity import Identity, assume
 from .policy import Policy, quote
 from .refusals import Refusal, Unavailable, describe_error
 
 _CANCELLED = "57014"
 _LOST = ("57P", "08")
+MOST_EXAMINERS = 64
 
 if TYPE_CHECKING:
     from .describing import TableDescription
@@ -46,6 +49,9 @@ class Database:
         self.target = target
         self.policy = policy or Policy()
         self._parts: tuple[Pool, Examiner] | None = None
+        self._identity = Identity()
+        self._source: Database | None = None  # whose connections this one uses
+        self._examiners: OrderedDict[tuple[frozenset[str], str | None], Examiner] = OrderedDict()
 
     @property
     def name(self) -> str:
@@ -154,6 +160,18 @@ class Database:
         except Exception as error:
             raise self._explain(error) from None
 
+    async def without(self, tables: frozenset[str]) -> "Database":
+        """The same database for somebody for whom these tables do not exist either."""
+        return self.narrowed(tables, Identity())
+
+    def narrowed(self, tables: frozenset[str], identity: Identity) -> "Database":
+        """The same database, on the same connections, for somebody with an identity and without these tables."""
+        if self._source is not None:
+            raise RuntimeError("a database is narrowed once")
+        narrowed = Database(self.target, replace(self.policy, deny_tables=self.policy.deny_tables | tables))
+        narrowed._identity, narrowed._source = identity, self
+        return narrowed
+
     def changes(self) -> AsyncGenerator[None, None]:
         """Yield whenever the schema has changed, from this call on."""
         from .changes import watch  # here: only a subscriber needs it
@@ -191,6 +209,7 @@ class Database:
                 asyncio.timeout_at(began + seconds),
                 pool.transaction(begin(self.policy, own=own), began + seconds) as connection,
             ):
+                await assume(connection, self._identity)
                 yield Visit(connection, pool.standing, began)
         except Exception as error:
             raise self._explain(error) from None
@@ -210,6 +229,8 @@ class Database:
         return Refusal(self.target.clean(describe_error(error, self.policy.restricts)))
 
     def _open(self) -> "tuple[Pool, Examiner]":
+        if self._source is not None:
+            return self._source._open()[0], self._source._examiner(self.policy, self._identity.role)
         if self._parts is None:
             from .examining import Examiner  # here: with asyncpg, which a server that is only listed need not load
             from .pool import Pool
@@ -217,8 +238,20 @@ class Database:
             self._parts = (Pool(self.target, self.policy), Examiner(self.policy))
         return self._parts
 
+    def _examiner(self, policy: Policy, role: str | None) -> "Examiner":
+        """What a statement is and touches is kept for each role: `"$user"` in a search path is another's for each."""
+        from .examining import Examiner  # as above
+
+        key = (policy.deny_tables, role)
+        if key not in self._examiners:
+            self._examiners[key] = Examiner(policy)
+        self._examiners.move_to_end(key)
+        while len(self._examiners) > MOST_EXAMINERS:
+            self._examiners.popitem(last=False)
+        return self._examiners[key]
+
     async def _examine(self, visit: Visit, sql: str) -> "Statement":
-        return await self._open()[1].examine(visit.connection, visit.standing, sql)
+        return await self._open()[1].examine(visit.connection, visit.standing, sql, self._identity)
 
     async def _describe(self, visit: Visit, tables: list[catalog.TableSummary]) -> "list[TableDescription]":
         from .describing import describe

@@ -10,6 +10,7 @@ from .answers import Column
 from .driver import OWN_PATH, ROLES_PATH, Attribute, Connection, is_known, state_of, text_of
 from .effects import Function
 from .guard import check_functions, check_names, check_relations
+from .identity import Identity, assume
 from .kinds import Known, all_known, load_kinds
 from .lexing import read_tokens, strip_end, write_parameters
 from .policy import Policy
@@ -47,12 +48,16 @@ class Examiner:
         self._kept: OrderedDict[str, tuple[float, Statement]] = OrderedDict()
         self._known: dict[int, Function] = {}  # PostgreSQL's own do not change while it runs
 
-    async def examine(self, connection: Connection, standing: Standing, sql: str) -> Statement:
-        """Give the statement, or refuse it. The connection is in a READ ONLY transaction, and is so afterwards."""
+    async def examine(self, connection: Connection, standing: Standing, sql: str, identity: Identity) -> Statement:
+        """Give the statement, or refuse it.
+
+        The connection is in a READ ONLY transaction with this identity, and is so afterwards.
+        """
         statement = await self._recall(connection, sql)
         if statement is None:
-            statement = await self._take_apart(connection, standing, sql)
+            statement = await self._take_apart(connection, standing, sql, identity)
             await connection.execute(f"ROLLBACK; {begin(self._policy)}")
+            await assume(connection, identity)
             self._keep(sql, statement)
         if self._policy.restricts and statement.touched is None:
             raise Refusal(standing.why_not_probe())
@@ -79,13 +84,14 @@ class Examiner:
         while len(self._kept) > KEPT:
             self._kept.popitem(last=False)
 
-    async def _take_apart(self, connection: Connection, standing: Standing, sql: str) -> Statement:
+    async def _take_apart(self, connection: Connection, standing: Standing, sql: str, identity: Identity) -> Statement:
         """Have it parsed READ ONLY first: to parse a literal of a composite type can run a check of a domain in it."""
         bare = check_text(sql)
         types = await _accept(connection, bare, self._policy)
         attributes = await _prepare(connection, bare)
         oids = [*(each.type.oid for each in attributes), *types]
         await connection.execute(f"ROLLBACK; {begin(self._policy, read_only=not standing.can_probe)}")
+        await assume(connection, identity)  # names mean to it what they will mean when the statement runs
         known = await _load_kinds(connection, oids, standing)
         kinds = tuple(known[each.type.oid] for each in attributes)
         names = [known[oid].cast for oid in types]

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
-from mcp_kernel import Server
+from mcp_kernel import Context, Server
 from mcp_kernel.toolkits import sql
 
 from . import __version__
 from .database import Database
 from .refusals import Refusal, UnknownTable
+from .server_identity import Claims
 
 _ENVELOPE = 160  # bytes that the keys of one table take as JSON
 
@@ -141,8 +142,8 @@ DIALECT = sql.Dialect(
 )
 
 
-def build(database: Database) -> Server:
-    """Make the server of one database."""
+def build(database: Database, claims: Claims | None = None) -> Server:
+    """Make the server of one database; the claims of a token say whose rights a call has there."""
     server = Server(
         "mcp-server-postgres",
         __version__,
@@ -151,8 +152,15 @@ def build(database: Database) -> Server:
         tool_errors=(Refusal,),
         not_found=(UnknownTable,),
     )
-    sql.install(server, sql.One(database), DIALECT)
-    _add_familiar_resources(server, database)
+    wanted = claims or Claims()
+
+    async def narrow(_: sql.Database, context: Context) -> sql.Database:
+        if wanted.are_needed:
+            return database.narrowed(context.denied_tables, wanted.read(context))
+        return await sql.withhold(database, context)
+
+    seen = sql.install(server, sql.One(database), DIALECT, narrow)
+    _add_familiar_resources(server, seen, _familiar_prefix(database))
     server.ready_check("database")(database.probe)
     return server
 
@@ -172,22 +180,19 @@ def _instructions(database: Database) -> str:
     )
 
 
-def _add_familiar_resources(server: Server, database: Database) -> None:
+def _add_familiar_resources(server: Server, seen: sql.Seen, prefix: str) -> None:
     """Schemas under the addresses that the npm server gave them."""
-    prefix = _familiar_prefix(database)
 
     @server.resource(f"{prefix}/{{table}}/schema", name="table-columns", title="Columns of a table")
-    async def columns(table: str) -> list[dict[str, str]]:  # pyright: ignore[reportUnusedFunction]  # registered
+    @seen.bind
+    async def columns(database: Database, table: str) -> list[dict[str, str]]:  # pyright: ignore[reportUnusedFunction]  # registered
         """The columns of a table and their types, as JSON."""
         described = await database.describe_table(table)
         return [{"column_name": column.name, "data_type": column.type} for column in described.columns]
 
     @server.complete(f"{prefix}/{{table}}/schema", "table")
-    async def complete(prefix: str) -> list[str]:  # pyright: ignore[reportUnusedFunction]  # registered
-        try:
-            names = await database.table_names()
-        except Refusal:
-            return []
+    async def complete(prefix: str, context: Context) -> list[str]:  # pyright: ignore[reportUnusedFunction]  # registered
+        names = await seen.table_names(server, seen.databases.databases[0], context)
         return [name for name in names if name.lower().startswith(prefix.lower())]
 
 

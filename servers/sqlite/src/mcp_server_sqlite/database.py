@@ -4,7 +4,9 @@ import asyncio
 import os
 import sqlite3
 import stat
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,7 +14,7 @@ from . import catalog, plan, writing
 from .answers import QueryResult, collect
 from .fences import OLDEST, Leash, connect
 from .line import Line
-from .policy import Policy, quote
+from .policy import Policy, fold, quote
 from .reader import Reader
 from .refusals import Refusal, describe_file_error, is_busy
 from .scope import unmatched
@@ -21,6 +23,14 @@ from .values import Params
 T = TypeVar("T")
 MOST_AT_ONCE = 32
 KEPT_OPEN = 4
+MOST_ASPECTS = 32  # sets of tables that are withheld from somebody, each with connections of its own
+
+
+@dataclass(slots=True)
+class Crowd:
+    """How many calls are at a file now, whatever is withheld from them."""
+
+    inside: int = 0
 
 
 class Database:
@@ -31,7 +41,9 @@ class Database:
         self.path = Path(os.path.abspath(path))  # noqa: PTH100  resolve() would follow links, and name another file in errors
         self.policy = policy
         self._idle: list[Line] = []
-        self._busy = 0
+        self._crowd = Crowd()
+        self._aspects: OrderedDict[frozenset[str], Database] = OrderedDict()
+        self._retired = False  # an aspect that is not asked for any more keeps no connection
 
     @classmethod
     def open(cls, path: Path | str, policy: Policy | None = None, name: str = "main") -> "Database":
@@ -135,6 +147,26 @@ class Database:
             for name in await self._read(job)
         ]
 
+    async def without(self, tables: frozenset[str]) -> "Database":
+        """The same database for somebody for whom these tables do not exist either.
+
+        Each set of them has connections, and whatever is kept on these, of its own; those of a set that was not asked
+        for lately are closed.
+        """
+        added = frozenset(map(fold, tables)) - frozenset(map(fold, self.policy.deny_tables))
+        if not added:
+            return self
+        aspect = self._aspects.get(added)
+        if aspect is None:
+            policy = replace(self.policy, deny_tables=self.policy.deny_tables | added)
+            aspect = self._aspects[added] = Database(self.name, self.path, policy)
+            aspect._crowd = self._crowd
+        self._aspects.move_to_end(added)
+        while len(self._aspects) > MOST_ASPECTS:
+            _, oldest = self._aspects.popitem(last=False)
+            await oldest._retire()
+        return aspect
+
     def changes(self) -> AsyncGenerator[None, None]:
         """Yield once for every change that anybody commits to the file, or when it is replaced, from this call on."""
         from .changes import watch  # here: only a subscriber needs it
@@ -143,20 +175,27 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection that is idle; one that still runs closes when its call ends."""
+        aspects, self._aspects = self._aspects, OrderedDict()
+        for aspect in aspects.values():
+            await aspect._retire()
         lines, self._idle = self._idle, []
         for line in lines:
             await line.hang_up()
+
+    async def _retire(self) -> None:
+        self._retired = True
+        await self.close()
 
     async def _read(self, job: Callable[[Reader], T]) -> T:
         return await self._use(job, Leash(self.policy.query_timeout))
 
     async def _use(self, job: Callable[[Reader], T], leash: Leash) -> T:
         """Run a job in a transaction on a connection of its own."""
-        if self._busy >= MOST_AT_ONCE:
+        if self._crowd.inside >= MOST_AT_ONCE:
             raise Refusal(
                 f"{MOST_AT_ONCE} queries are running on this database, as many as may. Try again in a moment."
             )
-        self._busy += 1
+        self._crowd.inside += 1
         line = None
         try:
             line = await self._borrow()
@@ -186,16 +225,16 @@ class Database:
         if line is not None and line.ending is not None:
             line.ending.add_done_callback(self._free)  # until its thread is free its place stays taken
             return
-        self._busy -= 1
+        self._crowd.inside -= 1
         if line is None:
             return
-        if len(self._idle) < KEPT_OPEN:
+        if len(self._idle) < KEPT_OPEN and not self._retired:
             self._idle.append(line)
         else:
             await line.hang_up()
 
     def _free(self, _ended: object) -> None:
-        self._busy -= 1
+        self._crowd.inside -= 1
 
     def _identify(self) -> tuple[int, int]:
         """Give what tells this file from another of the same name; refuse what is no readable file."""

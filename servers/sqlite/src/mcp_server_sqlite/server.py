@@ -59,9 +59,9 @@ def build(databases: Sequence[Database], policy: Policy) -> Server:
         not_found=(UnknownTable,),
     )
     choice = Choice(databases)
-    sql.install(server, choice, DIALECT)
+    seen = sql.install(server, choice, DIALECT)
     if policy.allow_write:
-        _add_insert(server, choice)
+        _add_insert(server, seen)
     for database in databases:
         server.ready_check(f"database {database.name}")(database.check)
     return server
@@ -79,9 +79,9 @@ def _instructions(databases: Sequence[Database], policy: Policy) -> str:
     )
 
 
-def _add_insert(server: Server, choice: Choice) -> None:
+def _add_insert(server: Server, seen: sql.Seen) -> None:
     @server.tool(destructive=False, open_world=False)
-    @choice.bind
+    @seen.bind
     async def insert_record(  # pyright: ignore[reportUnusedFunction]  # registered
         database: Database, table: str, data: dict[str, object], idempotency_key: str | None = None
     ) -> InsertResult:

@@ -1,6 +1,7 @@
 """The tools, prompts, resources and result shapes that every SQL server has, over a `Database` that each implements."""
 
 from mcp_kernel.toolkits.sql.databases import Database, Databases, One
+from mcp_kernel.toolkits.sql.seen import Seen, withhold
 from mcp_kernel.toolkits.sql.shapes import (
     ColumnDescription,
     ForeignKey,
@@ -24,9 +25,11 @@ __all__ = [
     "One",
     "Plan",
     "PlanNode",
+    "Seen",
     "TableDescription",
     "TableSummary",
     "Tables",
     "Trigger",
     "install",
+    "withhold",
 ]

@@ -96,6 +96,10 @@ class Database(Protocol):
         """Write one table, or all, as SQL."""
         ...
 
+    async def without(self, tables: frozenset[str]) -> Database:
+        """Give the same database for somebody for whom these tables do not exist either."""
+        ...
+
     def changes(self) -> AsyncIterable[None]:
         """Yield whenever what is read may have changed."""
         ...

@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge
 
 from mcp_kernel.server.content import Column, Message, Table
+from mcp_kernel.server.context import Context
 from mcp_kernel.server.server import Server
 from mcp_kernel.toolkits.sql.databases import Database, Databases, Handler, Params, Result
+from mcp_kernel.toolkits.sql.seen import Narrow, Seen, withhold
 from mcp_kernel.toolkits.sql.shapes import Mould, Plan, TableDescription, Tables, TableSummary
 
 Limit = Annotated[int, Ge(1)]
@@ -58,19 +60,22 @@ class Dialect:
         return f"{self.name}'s"
 
 
-def install(server: Server, databases: Databases, dialect: Dialect) -> None:
-    """Declare everything that SQL servers have in common."""
-    _add_tools(server, databases, dialect)
-    _add_describing(server, databases, dialect)
-    _add_resources(server, databases)
-    _add_completion(server, databases)
-    _add_prompts(server, databases, dialect)
+def install(server: Server, databases: Databases, dialect: Dialect, narrow: Narrow = withhold) -> Seen:
+    """Declare everything that SQL servers have in common; `narrow` says what of a database a request sees."""
+    seen = Seen(databases, narrow)
+    _add_tools(server, seen, dialect)
+    _add_describing(server, seen, dialect)
+    _add_resources(server, seen)
+    _add_completion(server, seen)
+    _add_prompts(server, seen, dialect)
     _add_watcher(server, databases)
 
     @server.on_close
     async def close() -> None:  # pyright: ignore[reportUnusedFunction]  # registered
         for database in databases.databases:
             await database.close()
+
+    return seen
 
 
 def _document(text: str, **annotations: object) -> Callable[[Handler], Handler]:
@@ -84,11 +89,11 @@ def _document(text: str, **annotations: object) -> Callable[[Handler], Handler]:
     return document
 
 
-def _add_tools(server: Server, databases: Databases, dialect: Dialect) -> None:
+def _add_tools(server: Server, seen: Seen, dialect: Dialect) -> None:
     summary = Mould(TableSummary)
 
     @server.tool(**_READS)
-    @databases.bind
+    @seen.bind
     @_document(
         f"""Run one read-only SQL statement {dialect.statements} and return its rows.
 
@@ -105,7 +110,7 @@ def _add_tools(server: Server, databases: Databases, dialect: Dialect) -> None:
         return _to_table(await database.query(sql, params, limit))
 
     @server.tool(**_READS)
-    @databases.bind
+    @seen.bind
     @_document(
         f"""List the tables and views that can be read, with the number of their columns and rows.
 
@@ -119,11 +124,11 @@ def _add_tools(server: Server, databases: Databases, dialect: Dialect) -> None:
         return dialect.tables([summary.fill(table) for table in await database.list_tables(schema, pattern)])
 
 
-def _add_describing(server: Server, databases: Databases, dialect: Dialect) -> None:
+def _add_describing(server: Server, seen: Seen, dialect: Dialect) -> None:
     table, plan = Mould(dialect.table), Mould(dialect.plan)
 
     @server.tool(**_READS)
-    @databases.bind
+    @seen.bind
     @_document(
         f"""Describe a table or view: {dialect.described}.
 
@@ -137,7 +142,7 @@ def _add_describing(server: Server, databases: Databases, dialect: Dialect) -> N
         return table.fill(await database.describe_table(table_name, schema))
 
     @server.tool(**_READS)
-    @databases.bind
+    @seen.bind
     @_document(
         f"""Show how {dialect.name} would run a statement: its plan as a tree, with a warning for whatever will be slow.
 
@@ -151,46 +156,48 @@ def _add_describing(server: Server, databases: Databases, dialect: Dialect) -> N
         return plan.fill(await database.explain_query(sql, analyze=analyze))
 
 
-def _add_resources(server: Server, databases: Databases) -> None:
+def _add_resources(server: Server, seen: Seen) -> None:
+    databases = seen.databases
     prefix = databases.uri_prefix
     tables, schemas = f"{prefix}/tables/{{table}}", f"{prefix}/tables/{{table}}/schema"
 
     @server.resource(f"{prefix}/schema", name="schema", title="Schema", mime_type="application/sql")
-    @databases.bind
+    @seen.bind
     async def schema(database: Database) -> str:  # pyright: ignore[reportUnusedFunction]  # registered
         """The DDL of every table, view, index and trigger."""
         return await database.schema_ddl()
 
     @server.resource(tables, name="table", title="First rows of a table", mime_type="text/markdown")
-    @databases.bind
+    @seen.bind
     async def rows(database: Database, table: str) -> Table:  # pyright: ignore[reportUnusedFunction]  # registered
         """The first rows of a table."""
         return _to_table(await database.sample_rows(table))
 
     @server.resource(schemas, name="table-schema", title="Schema of a table", mime_type="application/sql")
-    @databases.bind
+    @seen.bind
     async def table_schema(database: Database, table: str) -> str:  # pyright: ignore[reportUnusedFunction]  # registered
         """The DDL of one table, with its indexes and triggers."""
         return await database.schema_ddl(table)
 
     @server.members(tables)
-    async def members() -> list[dict[str, str]]:  # pyright: ignore[reportUnusedFunction]  # registered
+    async def members(context: Context) -> list[dict[str, str]]:  # pyright: ignore[reportUnusedFunction]  # registered
         return [
             {**databases.variables(database), "table": name}
             for database in databases.databases
-            for name in await name_tables(server, database)
+            for name in await seen.table_names(server, database, context)
         ]
 
 
-def _add_completion(server: Server, databases: Databases) -> None:
+def _add_completion(server: Server, seen: Seen) -> None:
+    databases = seen.databases
     prefix = databases.uri_prefix
     templates = (f"{prefix}/tables/{{table}}", f"{prefix}/tables/{{table}}/schema")
     for template in templates:
 
         @server.complete(template, "table")
         @databases.bind
-        async def complete(database: Database, prefix: str) -> list[str]:  # pyright: ignore[reportUnusedFunction]  # registered
-            return choose_names(await name_tables(server, database), prefix)
+        async def complete(database: Database, prefix: str, context: Context) -> list[str]:  # pyright: ignore[reportUnusedFunction]  # registered
+            return choose_names(await seen.table_names(server, database, context), prefix)
 
     if databases.names:
         for template in (f"{prefix}/schema", *templates):
@@ -200,7 +207,7 @@ def _add_completion(server: Server, databases: Databases) -> None:
                 return choose_names(databases.names, prefix)
 
 
-def _add_prompts(server: Server, databases: Databases, dialect: Dialect) -> None:
+def _add_prompts(server: Server, seen: Seen, dialect: Dialect) -> None:
     @server.prompt("analyze-table", title="Analyze a table")
     def analyze_table(table_name: str, focus: Focus = "summary") -> list[Message]:  # pyright: ignore[reportUnusedFunction]  # registered
         """Look into one table.
@@ -231,8 +238,9 @@ def _add_prompts(server: Server, databases: Databases, dialect: Dialect) -> None
         )
 
     @server.complete("analyze-table", "table_name")
-    async def complete(prefix: str) -> list[str]:  # pyright: ignore[reportUnusedFunction]  # registered
-        names = {name for database in databases.databases for name in await name_tables(server, database)}
+    async def complete(prefix: str, context: Context) -> list[str]:  # pyright: ignore[reportUnusedFunction]  # registered
+        databases = seen.databases.databases
+        names = {name for database in databases for name in await seen.table_names(server, database, context)}
         return choose_names(sorted(names), prefix)
 
 
@@ -248,14 +256,6 @@ def _add_watcher(server: Server, databases: Databases) -> None:
         async with asyncio.TaskGroup() as group:
             for database in databases.databases:
                 group.create_task(watch_one(database, subscribed))
-
-
-async def name_tables(server: Server, database: Database) -> list[str]:
-    """The tables of a database; none while it cannot be opened, since lists must answer all the same."""
-    try:
-        return await database.table_names()
-    except server.tool_errors:
-        return []
 
 
 def choose_names(names: Iterable[str], prefix: str) -> list[str]:

@@ -1,0 +1,53 @@
+"""The databases as whoever asks may see them: without the tables that do not exist for him."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
+
+from mcp_kernel.server.context import Context
+from mcp_kernel.server.server import Server
+from mcp_kernel.toolkits.sql.databases import Database, Databases, Handler
+
+Narrow: TypeAlias = Callable[[Database, Context], Awaitable[Database]]
+"""Gives a database as the principal of a request may see it; raises one of the server's `tool_errors` for a no."""
+
+_CONTEXT = "context"
+
+
+async def withhold(database: Database, context: Context) -> Database:
+    """Withhold the tables that the roles of whoever asks deny."""
+    denied = context.denied_tables
+    return await database.without(denied) if denied else database
+
+
+class Seen:
+    """Binds handlers as `Databases.bind` does, each call to what whoever makes it may see."""
+
+    def __init__(self, databases: Databases, narrow: Narrow) -> None:
+        self.databases = databases
+        self._narrow = narrow
+
+    def bind(self, function: Handler) -> Handler:
+        """Return a handler as clients see it; `function` takes a parameter `database`."""
+
+        @functools.wraps(function)
+        async def bound(database: Database, context: Context, **arguments: object) -> object:
+            return await function(database=await self._narrow(database, context), **arguments)
+
+        signature = inspect.signature(function)
+        context = inspect.Parameter(_CONTEXT, inspect.Parameter.KEYWORD_ONLY)
+        hints = typing.get_type_hints(function, include_extras=True)
+        bound.__signature__ = signature.replace(parameters=[*signature.parameters.values(), context])  # pyright: ignore[reportAttributeAccessIssue]  # what inspect reads
+        bound.__annotations__ = {**hints, _CONTEXT: Context}
+        return self.databases.bind(bound)
+
+    async def table_names(self, server: Server, database: Database, context: Context) -> Sequence[str]:
+        """The tables of a database; none while it cannot be opened, since lists must answer all the same."""
+        try:
+            return await (await self._narrow(database, context)).table_names()
+        except server.tool_errors:
+            return []
