@@ -66,9 +66,9 @@ class Entrance:
         self.path.write_text(text)
 
     @asynccontextmanager
-    async def visit(self, **options: Any) -> AsyncGenerator[Site]:
+    async def visit(self, patience: float = 5.0, **options: Any) -> AsyncGenerator[Site]:
         app = HttpApp(make_server(), HttpOptions(gate=self.gate, **options))
-        async with visiting(app) as site:
+        async with visiting(app, patience=patience) as site:
             yield site
         await app.close(0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -46,6 +46,7 @@ class Answer:
 
 
 Host = Callable[[Ask], Answer]
+SlowHost = Callable[[Ask], Awaitable[Answer]]
 
 
 class Realm(httpx.AsyncBaseTransport):
@@ -53,16 +54,18 @@ class Realm(httpx.AsyncBaseTransport):
 
     def __init__(self) -> None:
         self.hosts: dict[str, Host] = {}
+        self.slow_hosts: dict[str, SlowHost] = {}  # asked in place of those
         self.asked: list[Ask] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         ask = Ask(request.method, request.url, request.headers, await request.aread())
         self.asked.append(ask)
         await asyncio.sleep(0)  # others come in between, as on a wire
-        host = self.hosts.get(f"{request.url.scheme}://{request.url.netloc.decode()}")
+        origin = f"{request.url.scheme}://{request.url.netloc.decode()}"
+        host, slow = self.hosts.get(origin), self.slow_hosts.get(origin)
         if host is None:
             raise httpx.ConnectError("no such host")
-        answer = host(ask)
+        answer = host(ask) if slow is None else await slow(ask)
         content = json.dumps(answer.document).encode()
         return httpx.Response(answer.status, headers=answer.headers, stream=httpx.ByteStream(content))
 

@@ -32,6 +32,8 @@ class HttpJudge(Judge):
         if sender == "server":
             with suppress(ValueError):  # it is no JSON, then, which the judge says himself
                 decoded = from_json(data)
+        if isinstance(decoded, dict) and "authorization_servers" in decoded:
+            return  # what a resource says of itself (RFC 9728)
         if isinstance(decoded, dict) and "error" in decoded and "id" not in decoded:
             try:
                 validate(cast("Json", decoded), revision=LATEST, sender="server")

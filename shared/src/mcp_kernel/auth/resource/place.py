@@ -54,9 +54,11 @@ class Place:
             return ""
         host, scheme = hosts[0].decode("latin-1").lower(), schemes[0].decode("latin-1").lower()
         url = f"{scheme}://{host}{self._path}"
-        if find_problem(url) or not {host, urlsplit(url).hostname} & self._hosts:
+        if find_problem(url):
             return ""
-        return url
+        parts = urlsplit(url)
+        named = parts.netloc == host and (host in self._hosts or parts.hostname in self._hosts)
+        return url if named else ""
 
     def describes(self, path: str, resource: str) -> bool:
         """Whether the metadata of a resource is at a path: for its own path, for the endpoint's, and for its origin."""
