@@ -61,6 +61,12 @@ def write_challenge(metadata: str = "", scopes: Sequence[str] = (), error: str =
     return ((b"www-authenticate", f"Bearer {parts}".rstrip().encode("ascii")),)
 
 
+def write_proof_challenge(algorithms: Sequence[str], error: str, reason: str) -> Headers:
+    """The header that says what is wrong with a proof, and how one is signed (RFC 9449, section 7.1)."""
+    said = f'DPoP algs="{" ".join(algorithms)}", error="{error}", error_description="{reason}"'
+    return ((b"www-authenticate", said.encode("ascii")),)
+
+
 def _read_query(query: bytes) -> list[tuple[str, str]]:
     try:
         return parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=1000)

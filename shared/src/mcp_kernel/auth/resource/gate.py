@@ -7,13 +7,20 @@ import time
 from collections.abc import Callable
 from urllib.parse import quote
 
-from mcp_kernel.auth.resource.bearer import Credential, Unusable, read_credential, write_challenge
+from mcp_kernel.auth.resource.bearer import (
+    Credential,
+    Unusable,
+    read_credential,
+    write_challenge,
+    write_proof_challenge,
+)
+from mcp_kernel.auth.resource.binding import ALGORITHMS, Bindings, Presented, Unproved
 from mcp_kernel.auth.resource.document import Document
 from mcp_kernel.auth.resource.following import AuthFile
 from mcp_kernel.auth.resource.keys import KeyRing
 from mcp_kernel.auth.resource.place import Place, describe, metadata_url
 from mcp_kernel.auth.resource.settings import Introspection, Jwt, Key, Settings, read_settings
-from mcp_kernel.auth.resource.tokens import Rejected, Unavailable, Verifier, check_binding, make_principal
+from mcp_kernel.auth.resource.tokens import Rejected, Unavailable, Verifier, make_principal
 from mcp_kernel.server.principal import Knock, Principal, Refusal, ask_for_scopes
 
 _LOG = logging.getLogger("mcp_kernel")
@@ -40,6 +47,7 @@ class ResourceGate:
         self._settings = Settings()
         self._ring = KeyRing(())
         self._verifier: Verifier | None = None
+        self._bindings = Bindings(now)
         self.file: AuthFile | None = None
 
     def read(self, document: Document) -> Callable[[], None]:
@@ -79,6 +87,8 @@ class ResourceGate:
             return await self._admit_token(credential, knock, resource)
         except Unusable as error:
             return self._challenge(resource, error.status, str(error), error.error)
+        except Unproved as error:
+            return Refusal(401, str(error), write_proof_challenge(ALGORITHMS, "invalid_dpop_proof", str(error)))
         except Rejected as error:
             return self._challenge(resource, 401, str(error), "invalid_token")
         except Unavailable as error:
@@ -96,7 +106,17 @@ class ResourceGate:
         if not resource:
             raise Rejected("The address of this server is unknown, so that no token is for it")
         claims = await verifier.verify(credential.text.decode("ascii"), resource)
-        check_binding(claims, credential.scheme, knock)
+        self._bindings.check(
+            claims,
+            Presented(
+                scheme=credential.scheme,
+                token=credential.text,
+                proofs=knock.values(b"dpop"),
+                certificate=knock.certificate,
+                method=knock.method,
+                url=self._place.spell(knock, resource),
+            ),
+        )
         metadata = metadata_url(resource)
         principal = make_principal(claims, tokens.issuer, tokens.grants, metadata)
         if not principal.scopes.issuperset(tokens.grants.required_scopes):

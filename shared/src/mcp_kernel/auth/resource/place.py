@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 from mcp_kernel.auth.metadata import resource_metadata_urls
+from mcp_kernel.auth.resource.binding import ALGORITHMS
 from mcp_kernel.auth.resource.settings import find_problem
 from mcp_kernel.server.principal import Knock
 
@@ -60,6 +61,14 @@ class Place:
         named = parts.netloc == host and (host in self._hosts or parts.hostname in self._hosts)
         return url if named else ""
 
+    def spell(self, knock: Knock, resource: str) -> str:
+        """The URL that a client has asked for, as it knows this server: that of the resource, or beside it."""
+        path = knock.path.rstrip("/") or "/"
+        if path == self._path:
+            return resource + knock.path[len(path) :]
+        parts = urlsplit(resource)
+        return f"{parts.scheme}://{parts.netloc}{knock.path}"
+
     def describes(self, path: str, resource: str) -> bool:
         """Whether the metadata of a resource is at a path: for its own path, for the endpoint's, and for its origin."""
         ends = ("", urlsplit(resource).path.rstrip("/"), self._path)
@@ -90,6 +99,7 @@ def describe(resource: str, issuer: str, scopes: Sequence[str]) -> bytes:
         "resource": resource,
         "authorization_servers": [issuer],
         "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
     }
     if scopes:
         document["scopes_supported"] = list(scopes)

@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias, cast
 from urllib.parse import quote
 
 from mcp_kernel.auth.resource.settings import Grants
-from mcp_kernel.server.principal import Knock, Principal
+from mcp_kernel.server.principal import Principal
 
 Claims: TypeAlias = Mapping[str, object]
 
@@ -54,15 +54,6 @@ def require_audience(claims: Claims, resource: str) -> None:
     meant = cast("list[object]", audience) if isinstance(audience, list) else [audience]
     if resource not in meant:
         raise Rejected("The token is not for this server (aud)")
-
-
-def check_binding(claims: Claims, scheme: str, knock: Knock) -> None:
-    """Raise `Rejected` where a token is bound to a key that its sender has not proved to hold (RFC 7800).
-
-    The one place where `cnf` is looked at.
-    """
-    if "cnf" in claims or scheme != "bearer":
-        raise Rejected("Tokens that are bound to a key are not taken here")
 
 
 def make_principal(claims: Claims, issuer: str, grants: Grants, metadata: str) -> Principal:
