@@ -28,6 +28,7 @@ LAYERS: Final = {
     "connections": 3,
     "deployment": 4,  # who is let in, and what stands around every request
     "page": 4,  # the page for a browser: files, and who serves them
+    "workers": 4,  # processes, and nothing of what they serve
     "serving": 5,
     "cli": 6,
     "console": 7,  # the command `mcp-kernel`
@@ -44,6 +45,7 @@ HOMES: Final = {
     "httpx": {"client.http", "auth.oauth", "auth.web", "auth.jwt"},
     "uvicorn": {"serving", "connections"},
     "opentelemetry": {"operations.tracing", "client.tracing"},
+    "redis": {"operations.redis_link", "operations.redis_sessions"},
 }
 """The only modules of the kernel that name these."""
 

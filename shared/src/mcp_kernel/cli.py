@@ -295,6 +295,9 @@ def _add_shared_use(group: argparse._ArgumentGroup) -> None:  # pyright: ignore[
     add("--metrics-port", type=count, metavar="P", help="show them on a port of their own instead; 0 takes a free one")
     add("--log-format", choices=("text", "json"), help="name in each line of the log the request it belongs to")
     add("--trace", action="store_true", help="make OpenTelemetry spans of requests; needs opentelemetry-api")
+    add("--workers", type=count, default=1, metavar="N", help="processes that serve the same port (default: 1)")
+    store = "what processes that serve the same clients share: memory, which is nothing, or redis://HOST:PORT/DATABASE"
+    add("--store", default="memory", metavar="URL", help=f"{store} (default: memory)")
 
 
 def positive(text: str) -> float:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mcp_kernel.auth.resource.document import Document
+    from mcp_kernel.operations.rates import Buckets
+    from mcp_kernel.operations.redis_link import RedisLink
     from mcp_kernel.server.pipeline import Stage
     from mcp_kernel.server.principal import Gate
     from mcp_kernel.server.server import Server
@@ -30,6 +32,7 @@ class Unfit(Exception):
 
 def prepare(server: Server, arguments: argparse.Namespace) -> Gate | None:
     """Put the stages around a server, and return the gate before it; raises `Unfit`."""
+    link = _share(server, arguments)
     stages = _observe(server, arguments)
     gate = None
     if arguments.auth:
@@ -37,7 +40,7 @@ def prepare(server: Server, arguments: argparse.Namespace) -> Gate | None:
 
         gate = _open_gate(server, arguments)
         stages.append(Authorization())
-    server.use([*stages, *_limit(arguments)])
+    server.use([*stages, *_limit(arguments, link)])
     return gate
 
 
@@ -91,7 +94,21 @@ def _observe(server: Server, arguments: argparse.Namespace) -> list[Stage]:
     return stages
 
 
-def _limit(arguments: argparse.Namespace) -> list[Stage]:
+def _share(server: Server, arguments: argparse.Namespace) -> RedisLink | None:
+    """Make the server one of several, where it is to be."""
+    if arguments.workers > 1 and (arguments.metrics or arguments.metrics_port is not None):
+        raise Unfit(
+            "figures are of one process, and --workers starts several: start replicas of one each, or no --metrics"
+        )
+    from mcp_kernel.operations.sharing import share_as_asked
+
+    try:
+        return share_as_asked(server, arguments.store, arguments.workers, arguments.transport)
+    except ValueError as error:
+        raise Unfit(str(error)) from None
+
+
+def _limit(arguments: argparse.Namespace, link: RedisLink | None) -> list[Stage]:
     """What holds each caller to the limits, where there are any."""
     if arguments.rate_limit is None:
         return []
@@ -102,4 +119,13 @@ def _limit(arguments: argparse.Namespace) -> list[Stage]:
         rate = parse_rate(arguments.rate_limit)
     except ValueError as error:
         raise Unfit(f"--rate-limit {arguments.rate_limit}: {error}") from None
-    return [LimitStage(Limits(everybody=Allowance(rate=rate)))]
+    return [LimitStage(Limits(everybody=Allowance(rate=rate)), _buckets(link))]
+
+
+def _buckets(link: RedisLink | None) -> Buckets | None:
+    """Where rates are counted: None is in this process."""
+    if link is None:
+        return None
+    from mcp_kernel.operations.redis_buckets import RedisBuckets
+
+    return RedisBuckets(link)

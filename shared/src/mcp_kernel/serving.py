@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from mcp_kernel.operations.logs import hide_secrets
 from mcp_kernel.transports.http import HttpApp, HttpOptions
 from mcp_kernel.transports.incoming import Receive, Scope, Send
+from mcp_kernel.workers import Workers, inherit, is_worker
 
 if TYPE_CHECKING:
     from mcp_kernel.page.site import PageApp
@@ -34,6 +35,9 @@ _LAST_PORT: Final = 65535
 
 def serve_http(server: Server, arguments: argparse.Namespace, gate: Gate | None = None) -> str | None:
     """Serve until a signal comes; returns what is wrong where it cannot be served. `gate` authenticates."""
+    what = f"{server.info['name']} {server.info['version']}"
+    if arguments.workers > 1 and not is_worker():
+        return _serve_with_workers(what, arguments)
     try:
         aside = _listen_aside(arguments)
     except OSError as error:
@@ -51,8 +55,18 @@ def serve_http(server: Server, arguments: argparse.Namespace, gate: Gate | None 
     )
     endpoint = HttpApp(server, options)
     front = _front(server, endpoint, options) if arguments.console else None
-    what = f"{server.info['name']} {server.info['version']}"
     return serve_app(endpoint, arguments, what, front, aside)
+
+
+def _serve_with_workers(what: str, arguments: argparse.Namespace) -> str | None:
+    """Have other processes serve, until a signal comes; then end this one."""
+    try:
+        listener = _listen(arguments)
+    except OSError as error:
+        return _cannot_listen(arguments, error)
+    sys.stderr.write(f"{what} serves {_address(listener, arguments)} with {arguments.workers} workers\n")
+    workers = Workers(listener, arguments.workers, arguments.drain + 3.0, lambda line: sys.stderr.write(f"{line}\n"))
+    sys.exit(workers.run())
 
 
 class Served(Protocol):
@@ -80,15 +94,16 @@ def serve_app(
         aside: A second socket that listens, where the application shows its figures.
     """
     try:
-        listener = _listen(arguments)
+        is_one_of_several = is_worker()
+        listener = inherit() if is_one_of_several else _listen(arguments)
         run = _prepare(endpoint, front or endpoint, arguments)
     except ImportError:
         return "HTTP needs uvicorn: install mcp-kernel[http]"
     except OSError as error:
-        where = arguments.uds or f"{arguments.host}:{arguments.port}"
-        return f"cannot listen on {where}: {error.strerror or error}"
-    sys.stderr.write(f"{what} serves {_address(listener, arguments)}\n")
-    if front is not None:
+        return _cannot_listen(arguments, error)
+    if not is_one_of_several:
+        sys.stderr.write(f"{what} serves {_address(listener, arguments)}\n")
+    if front is not None and not is_one_of_several:
         sys.stderr.write(f"Open {_address(listener, arguments, '/')} in a browser for its console.\n")
     if aside is not None:
         sys.stderr.write(f"Its figures are at {_address(aside, arguments, '/metrics')}.\n")
@@ -202,6 +217,11 @@ def _listen(arguments: argparse.Namespace) -> socket.socket:
         listener.bind((arguments.host, arguments.port))
     listener.listen(1024)
     return listener
+
+
+def _cannot_listen(arguments: argparse.Namespace, error: OSError) -> str:
+    where = arguments.uds or f"{arguments.host}:{arguments.port}"
+    return f"cannot listen on {where}: {error.strerror or error}"
 
 
 def _unlink_left(path: Path) -> None:

@@ -16,10 +16,12 @@ class Calls(Generic[T]):
     """Requests that one side sent and that are not answered yet.
 
     Ids are counted per connection, and answers are matched within it alone, so that no other client's answer can
-    ever settle a call (CVE-2026-25536).
+    ever settle a call (CVE-2026-25536). Where several processes ask the same client, `prefix` tells their ids apart;
+    with one they are strings.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = prefix
         self._last = 0
         self._waiting: dict[RequestId, T] = {}
 
@@ -35,8 +37,9 @@ class Calls(Generic[T]):
     def open(self, method: str, params: JsonObject, waiter: T) -> Request:
         """Make the request and remember who waits for its answer."""
         self._last += 1
-        self._waiting[self._last] = waiter
-        return Request(self._last, method, params)
+        identifier = f"{self._prefix}{self._last}" if self._prefix else self._last
+        self._waiting[identifier] = waiter
+        return Request(identifier, method, params)
 
     def settle(self, identifier: RequestId | None) -> T | None:
         """Return, once, who waits for the answer with this id; None where nobody does (late, forged, doubled)."""

@@ -13,7 +13,7 @@ from mcp_kernel.errors import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND,
 from mcp_kernel.protocol.capabilities import Caller
 from mcp_kernel.protocol.jsonrpc import JsonObject, Request
 from mcp_kernel.protocol.modern import PROTOCOL_VERSION
-from mcp_kernel.protocol.revisions import LATEST_LEGACY, Revision, negotiate
+from mcp_kernel.protocol.revisions import LATEST_LEGACY, LEGACY, Revision, negotiate
 from mcp_kernel.protocol.shapes import LEGACY_REQUESTS, LOG_LEVELS, check
 
 
@@ -103,6 +103,25 @@ class Session:
         if level not in LOG_LEVELS:
             raise ProtocolError(INVALID_PARAMS, f"Unknown log level; one of: {', '.join(LOG_LEVELS)}")
         self.log_level = cast("str", level)
+
+    def dump(self) -> JsonObject:
+        """Return what another process needs to go on with the session, all but its subscriptions, as JSON."""
+        caller = self.caller
+        return {
+            "state": self.state.value,
+            "logLevel": self.log_level,
+            "revision": caller.revision.name,
+            "capabilities": caller.capabilities,
+            "clientInfo": caller.info,
+        }
+
+    def restore(self, dumped: JsonObject) -> None:
+        """Take up what `dump` has written down."""
+        self.state = State(dumped["state"])
+        self.log_level = cast("str", dumped["logLevel"])
+        revision = LEGACY[cast("str", dumped["revision"])]
+        capabilities = cast("JsonObject", dumped["capabilities"])
+        self.caller = Caller(revision, capabilities, cast("JsonObject | None", dumped["clientInfo"]))
 
 
 def lower_capabilities(capabilities: JsonObject, revision: Revision) -> JsonObject:

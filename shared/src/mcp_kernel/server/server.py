@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mcp_kernel.server.pipeline import Answer, Method, Stage
     from mcp_kernel.server.principal import Principal
     from mcp_kernel.server.readiness import Readiness
+    from mcp_kernel.server.store import Store
     from mcp_kernel.transports.http import HttpApp, HttpOptions
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -109,6 +110,8 @@ class Server:
     """What stands around every request; see `use`."""
     policy: Policy | None = None
     """What everybody may use; see `govern`."""
+    store: Store | None = None
+    """What is shared with the other processes that serve the same clients, where anything is."""
 
     # --- declaring ---
 
@@ -272,11 +275,11 @@ class Server:
 
     def changed(self, uri: str) -> None:
         """Tell those who subscribed to a resource that it changed; may be called from any thread."""
-        self._on_loop(lambda: self.subscriptions.changed(uri))
+        self._on_loop(lambda: self.subscriptions.spread_change(uri))
 
     def list_changed(self, kind: Kind) -> None:
         """Tell the clients that a list changed; may be called from any thread."""
-        self._on_loop(lambda: self.subscriptions.list_changed(kind))
+        self._on_loop(lambda: self.subscriptions.spread_list_change(kind))
 
     def _on_loop(self, work: Callable[[], None]) -> None:
         if self._loop is None:

@@ -21,6 +21,7 @@ from mcp_kernel.protocol.modern import on_stream
 if TYPE_CHECKING:
     from mcp_kernel.server.exchange import Exchange
     from mcp_kernel.server.peer import Peer
+    from mcp_kernel.server.store import Store
     from mcp_kernel.server.tasks import TaskRecord
 
 Kind: TypeAlias = Literal["tools", "resources", "prompts"]
@@ -55,6 +56,9 @@ Watcher: TypeAlias = "Callable[[Subscriptions], Awaitable[None]]"
 
 class Subscriptions:
     """Everybody who wants to hear of changes of one server."""
+
+    store: Store | None = None
+    """The way to the other processes that serve the same clients, where there are any."""
 
     def __init__(self) -> None:
         self._listeners: set[Listener] = set()
@@ -114,8 +118,8 @@ class Subscriptions:
             kind for kind, name in _FILTERS.items() if asked.get(name) is True and server.offers(kind, view)
         )
         granted = frozenset(uri for uri in wanted if server.resources.has(uri, view))
-        own = frozenset(each for each in tasks if server.tasks.sees(exchange.principal, each))
-        listener = Listener(exchange, kinds, granted, own)
+        own = {each for each in tasks if await server.tasks.sees(exchange.principal, each)}
+        listener = Listener(exchange, kinds, granted, frozenset(own))
         honoured: JsonObject = {_FILTERS[kind]: True for kind in _FILTERS if kind in kinds}
         if granted:
             honoured["resourceSubscriptions"] = [uri for uri in wanted if uri in granted]
@@ -157,11 +161,33 @@ class Subscriptions:
             if kind in listener.kinds:
                 listener.send(method, {})
 
+    def spread_change(self, uri: str) -> None:
+        """Tell also those who are clients of another process."""
+        self.changed(uri)
+        if self.store is not None:
+            self.store.tell("changed", {"which": uri})
+
+    def spread_list_change(self, kind: Kind) -> None:
+        """Tell also those who are clients of another process."""
+        self.list_changed(kind)
+        if self.store is not None:
+            self.store.tell("list_changed", {"which": kind})
+
     def task_changed(self, record: TaskRecord) -> None:
         """Tell those who asked for this task how it stands."""
+        if record.id in self.tasks:
+            self.tell_task(record.id, record.detail())
+
+    def tell_task(self, identifier: str, detail: JsonObject) -> None:
+        """Tell those who asked for a task how it stands: the wire's `DetailedTask`."""
         for listener in self._listeners:
-            if record.id in listener.tasks:
-                listener.send("notifications/tasks", record.detail())
+            if identifier in listener.tasks:
+                listener.send("notifications/tasks", detail)
+
+    @property
+    def tasks(self) -> set[str]:
+        """The ids of the tasks that somebody listens to here."""
+        return set[str]().union(*(listener.tasks for listener in self._listeners))
 
     # --- the watchers ---
 

@@ -157,6 +157,11 @@ class TaskRecord:
                 asked.waiter.set_result(Response(key, fields))
                 self._look_again()
 
+    def stop(self) -> None:
+        """Tell the work to stop; the status follows when it has."""
+        if self.exchange is not None:
+            self.exchange.stop(Ending.CANCELLED)
+
     def _look_again(self) -> None:
         """What is asked has changed, and the status with it."""
         if not self.is_finished:
@@ -192,8 +197,8 @@ class TaskStore:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._changed = changed
-        self._ttl = ttl
-        self._most = most
+        self.ttl = ttl
+        self.most = most
         self._clock = clock
         self._records: dict[str, TaskRecord] = {}
 
@@ -202,22 +207,22 @@ class TaskStore:
 
     def open(self, exchange: Exchange, message: str | None) -> TaskRecord:
         """Make a task of a request, with its first status message; raises `ToolError` when too many work."""
-        if len(self._records) >= self._most:
+        if len(self._records) >= self.most:
             self._make_room()
-        record = TaskRecord(exchange, self._ttl, self._clock, self._changed)
+        record = TaskRecord(exchange, self.ttl, self._clock, self._changed)
         record.message = message
-        record.expiry = exchange.peer.loop.call_later(self._ttl, self._expire, record)
+        record.expiry = exchange.peer.loop.call_later(self.ttl, self._expire, record)
         self._records[record.id] = record
         return record
 
-    def sees(self, principal: Principal | None, identifier: object) -> bool:
+    async def sees(self, principal: Principal | None, identifier: str) -> bool:
         """Tell whether there is a task of that id for this principal."""
-        record = self._records.get(identifier) if isinstance(identifier, str) else None
+        record = self._records.get(identifier)
         return record is not None and record.principal == principal
 
     # --- methods ---
 
-    def get(self, exchange: Exchange) -> JsonObject:
+    async def get(self, exchange: Exchange) -> JsonObject:
         """Answer `tasks/get`."""
         return self._find(exchange).detail()
 
@@ -226,28 +231,24 @@ class TaskStore:
         self._find(exchange).answer(cast("JsonObject", exchange.request.params["inputResponses"]))
         return {}
 
-    def cancel(self, exchange: Exchange) -> JsonObject:
+    async def cancel(self, exchange: Exchange) -> JsonObject:
         """Answer `tasks/cancel`: the work is told to stop, and the status follows when it has."""
-        work = self._find(exchange).exchange
-        if work is not None:
-            work.stop(Ending.CANCELLED)
+        self._find(exchange).stop()
         return {}
 
     def _find(self, exchange: Exchange) -> TaskRecord:
         """Raises `Unsupported` without the extension, and `ProtocolError` -32602 that does not tell why."""
-        if not exchange.takes_tasks:
-            raise Unsupported(TASKS)
-        identifier = cast("str", exchange.request.params["taskId"])
-        if not self.sees(exchange.principal, identifier):
-            raise ProtocolError(INVALID_PARAMS, "Task not found: no task of yours has this id, or its time is over")
-        return self._records[identifier]
+        record = self._records.get(asked_for(exchange))
+        if record is None or record.principal != exchange.principal:
+            raise unknown_task()
+        return record
 
     # --- ends ---
 
     def _make_room(self) -> None:
         oldest = next((record for record in self._records.values() if record.is_finished), None)
         if oldest is None:
-            raise ToolError(f"The server works on {self._most} tasks already. Try again when one of them has finished.")
+            raise ToolError(f"The server works on {self.most} tasks already. Try again when one of them has finished.")
         self._forget(oldest)
 
     def _expire(self, record: TaskRecord) -> None:
@@ -268,8 +269,24 @@ class TaskStore:
             if (work := record.exchange) is not None:
                 work.stop(Ending.CLOSED)
                 running += [work.task] if work.task is not None else []
+                self._abandon(record)
         if running:
             await asyncio.wait(running, timeout=_FAREWELL)
+
+    def _abandon(self, record: TaskRecord) -> None:
+        """The work of a task ends with this process; in memory so does all that is known of it."""
+
+
+def asked_for(exchange: Exchange) -> str:
+    """Return the id of the task that a request names; raises `Unsupported` without the extension."""
+    if not exchange.takes_tasks:
+        raise Unsupported(TASKS)
+    return cast("str", exchange.request.params["taskId"])
+
+
+def unknown_task() -> ProtocolError:
+    """The one answer to ids that are unknown, another's or forgotten."""
+    return ProtocolError(INVALID_PARAMS, "Task not found: no task of yours has this id, or its time is over")
 
 
 def _is_answer(question: Question[object], given: JsonObject) -> bool:

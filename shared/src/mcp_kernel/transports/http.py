@@ -59,7 +59,7 @@ class HttpApp:
         self._options = options or HttpOptions()
         self._admission = Admission(self._options.hosts, self._options.origins)
         self._stateless = http_modern.StatelessEndpoint(server)
-        self._sessions = SessionEndpoint(server, idle=self._options.session_idle, most=self._options.most_sessions)
+        self._sessions = _make_sessions(server, self._options)
         self._pair = SsePair(server)
         self._path = "/" + self._options.path.strip("/")
         self._closing = False
@@ -271,3 +271,12 @@ class HttpApp:
         await self._server.close()
         if self._options.gate is not None:
             await self._options.gate.close()
+
+
+def _make_sessions(server: Server, options: HttpOptions) -> SessionEndpoint:
+    """Sessions of this process alone, or of all that share the server's store."""
+    if server.store is None:
+        return SessionEndpoint(server, idle=options.session_idle, most=options.most_sessions)
+    from mcp_kernel.transports.http_shared import SharedEndpoint
+
+    return SharedEndpoint(server, server.store, idle=options.session_idle, most=options.most_sessions)

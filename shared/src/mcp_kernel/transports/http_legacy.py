@@ -39,8 +39,8 @@ class HttpSession:
 
     shared = False
 
-    def __init__(self, server: Server, principal: Principal | None) -> None:
-        self.identifier = hexlify(urandom(16)).decode()
+    def __init__(self, server: Server, principal: Principal | None, identifier: str | None = None) -> None:
+        self.identifier = identifier or hexlify(urandom(16)).decode()
         self.peer = Peer(server, self, principal=principal)
         self.peer.is_heard = False  # before the stream of GET is there
         self._streams: StreamStore | None = None
@@ -50,8 +50,12 @@ class HttpSession:
     def streams(self) -> StreamStore:
         """The streams, made when the first is needed: most sessions only ever answer with JSON."""
         if self._streams is None:
-            self._streams = StreamStore()
+            self._streams = self.make_streams()
         return self._streams
+
+    def make_streams(self) -> StreamStore:
+        """Make what keeps the streams."""
+        return StreamStore()
 
     @property
     def is_busy(self) -> bool:
@@ -113,15 +117,15 @@ class SessionEndpoint:
     """Serves sessions."""
 
     def __init__(self, server: Server, *, idle: float = IDLE_SECONDS, most: int = MOST_SESSIONS) -> None:
-        self._server = server
+        self.server = server
         self._idle = idle
         self._most = most
-        self._sessions: OrderedDict[str, HttpSession] = OrderedDict()  # the one used last at the end
+        self.sessions: OrderedDict[str, HttpSession] = OrderedDict()  # the one used last at the end
         self._sweeper: asyncio.TimerHandle | None = None
         self._closers: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
-        return len(self._sessions)
+        return len(self.sessions)
 
     # --- POST ---
 
@@ -130,9 +134,10 @@ class SessionEndpoint:
         if isinstance(message, Request) and message.method == "initialize":
             await self._initialize(message, incoming)
             return
-        session = await self._find(incoming)
+        session = await self.find(incoming)
         if session is None:
             return
+        await self.pass_on(session, message)
         if isinstance(message, list):
             stream = session.streams.open(*(each.id for each in message if isinstance(each, Request)))
             dispatch.take_batch(session.peer, message, partial(session.finish, stream))
@@ -143,18 +148,20 @@ class SessionEndpoint:
             dispatch.take(session.peer, message, partial(session.finish, stream))
         else:
             dispatch.take(session.peer, message, session.peer.reply)
+            await self.keep(session)
             await incoming.respond(202)
             return
         await self._answer(session, stream, incoming)
 
     async def _initialize(self, request: Request, incoming: Incoming) -> None:
         """Open a session; one whose handshake was refused is none."""
-        session = HttpSession(self._server, incoming.principal)
+        session = self.make(incoming.principal)
         session.peer.address = incoming.address
         stream = Stream(0)
         dispatch.take(session.peer, request, stream.finish)
         if session.peer.session.is_open:
-            self._add(session)
+            await self.keep(session)
+            self.add(session)
             incoming.extra.append((b"mcp-session-id", session.identifier.encode("ascii")))
         await incoming.respond_json(stream.status, stream.answer or b"", stream.headers)
 
@@ -173,18 +180,19 @@ class SessionEndpoint:
                 await incoming.leave()  # the request goes on
                 return
         if stream.is_streaming:
-            await self._deliver(session, stream, 0, incoming)
+            await self.deliver(session, stream, 0, incoming)
             return
         session.streams.drop(stream)
-        self._touch(session)
-        if stream.answer is None and session.identifier not in self._sessions:
+        self.touch(session)
+        await self.keep(session)
+        if stream.answer is None and session.identifier not in self.sessions:
             await incoming.refuse(404, "The session has ended, and the request with it")
         elif stream.answer is None:
             await incoming.respond(202)
         else:
             await incoming.respond_json(stream.status, stream.answer, stream.headers)
 
-    async def _deliver(self, session: HttpSession, stream: Stream, after: int, incoming: Incoming) -> None:
+    async def deliver(self, session: HttpSession, stream: Stream, after: int, incoming: Incoming) -> None:
         """Write a stream's events behind a position to the client, until the stream or the client ends."""
         ticket = stream.attach()
         session.note_reader()
@@ -208,7 +216,7 @@ class SessionEndpoint:
                     return
                 if any(stream.after(after)):
                     continue  # more came while the last was written
-                if stream.is_finished:
+                if stream.is_finished and after >= stream.last:
                     session.streams.retire(stream)
                     break
                 if not await stream.wait(KEEP_ALIVE_SECONDS):
@@ -220,68 +228,82 @@ class SessionEndpoint:
             session.note_reader()
             gone.cancel()
             session.relieve()
-            self._touch(session)
+            self.touch(session)
 
     # --- GET and DELETE ---
 
     async def get(self, incoming: Incoming) -> None:
         """Open the stream of messages that belong to no request, or resume a stream that broke."""
-        session = await self._find(incoming)
+        session = await self.find(incoming)
         if session is None:
             return
         last = incoming.headers.get(LAST_EVENT_HEADER)
         if last is None:
-            await self._deliver(session, session.streams.standalone, session.streams.standalone.delivered, incoming)
+            await self.deliver(session, session.streams.standalone, session.streams.standalone.delivered, incoming)
             return
         found = session.streams.locate(last)
         if found is None:
             # 404 would tell the client that the session is dead.
             await incoming.refuse(400, "The stream of this Last-Event-ID is not kept any more")
             return
-        await self._deliver(session, found[0], found[1], incoming)
+        await self.deliver(session, found[0], found[1], incoming)
 
     async def delete(self, incoming: Incoming) -> None:
         """End the session."""
-        session = await self._find(incoming)
+        session = await self.find(incoming)
         if session is not None:
-            del self._sessions[session.identifier]
+            del self.sessions[session.identifier]
             await session.close()
             await incoming.respond(204)
 
     # --- the sessions ---
 
-    async def _find(self, incoming: Incoming) -> HttpSession | None:
+    def make(self, principal: Principal | None) -> HttpSession:
+        """Make a session that has no handshake yet."""
+        return HttpSession(self.server, principal)
+
+    async def look_up(self, identifier: str, principal: Principal | None) -> HttpSession | None:
+        """Return the session of an id; whose it is remains to be seen."""
+        return self.sessions.get(identifier)
+
+    async def pass_on(self, session: HttpSession, message: Message | list[Message | InvalidMessage]) -> None:
+        """A message has come for a session, which several processes may serve: this one does it alone."""
+
+    async def keep(self, session: HttpSession) -> None:
+        """A message may have changed a session, which is kept in memory here."""
+
+    async def find(self, incoming: Incoming) -> HttpSession | None:
         """Return the session of a request; answers itself where there is none."""
         identifier = incoming.headers.get(SESSION_HEADER)
         if identifier is None:
             await incoming.refuse(400, "Mcp-Session-Id is missing: send initialize first, and its answer's id since")
             return None
-        session = self._sessions.get(identifier)
+        session = await self.look_up(identifier, incoming.principal)
         if session is None or session.peer.principal != incoming.principal:  # another's session does not exist
             await incoming.refuse(404, "There is no such session (any more): send initialize again")
             return None
         session.peer.principal = incoming.principal  # the same one, whose token may say more or less than the last
         session.peer.address = incoming.address
-        self._touch(session)
+        self.touch(session)
         return session
 
-    def _touch(self, session: HttpSession) -> None:
+    def touch(self, session: HttpSession) -> None:
         """Note that a session is in use."""
         session.last_used = self._now()
-        if session.identifier in self._sessions:
-            self._sessions.move_to_end(session.identifier)
+        if session.identifier in self.sessions:
+            self.sessions.move_to_end(session.identifier)
 
-    def _add(self, session: HttpSession) -> None:
-        if len(self._sessions) >= self._most:
-            idle = next((each for each in self._sessions.values() if not each.is_busy), None)
-            self._forget(idle or next(iter(self._sessions.values())))
+    def add(self, session: HttpSession) -> None:
+        if len(self.sessions) >= self._most:
+            idle = next((each for each in self.sessions.values() if not each.is_busy), None)
+            self.forget(idle or next(iter(self.sessions.values())))
         session.last_used = self._now()
-        self._sessions[session.identifier] = session
+        self.sessions[session.identifier] = session
         self._sweep_later()
 
-    def _forget(self, session: HttpSession) -> None:
+    def forget(self, session: HttpSession) -> None:
         """Take a session off the list and end it: at once where nothing is in flight, else in the background."""
-        if self._sessions.pop(session.identifier, None) is None:
+        if self.sessions.pop(session.identifier, None) is None:
             return
         if not session.is_busy:
             session.let_go()
@@ -294,8 +316,8 @@ class SessionEndpoint:
         return asyncio.get_running_loop().time()
 
     def _sweep_later(self) -> None:
-        if self._sweeper is None and self._sessions:
-            oldest = next(iter(self._sessions.values()))
+        if self._sweeper is None and self.sessions:
+            oldest = next(iter(self.sessions.values()))
             delay = max(oldest.last_used + self._idle - self._now(), self._idle / 20)
             self._sweeper = asyncio.get_running_loop().call_later(delay, self._sweep)
 
@@ -303,15 +325,15 @@ class SessionEndpoint:
         """End the sessions that were idle for too long; they stand at the front."""
         self._sweeper = None
         limit = self._now() - self._idle
-        for session in list(self._sessions.values()):
+        for session in list(self.sessions.values()):
             if session.last_used > limit:
                 break
             if session.is_busy:
-                self._touch(session)
+                self.touch(session)
             else:
-                self._forget(session)
-        if not self._sessions:
-            self._sessions.clear()  # the table of a dict that was emptied one by one stays as large as it was
+                self.forget(session)
+        if not self.sessions:
+            self.sessions.clear()  # the table of a dict that was emptied one by one stays as large as it was
         self._sweep_later()
 
     async def close(self, grace: float) -> None:
@@ -319,8 +341,8 @@ class SessionEndpoint:
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
-        sessions = list(self._sessions.values())
-        self._sessions.clear()
+        sessions = list(self.sessions.values())
+        self.sessions.clear()
         await asyncio.gather(*(session.close(grace) for session in sessions), *self._closers)
 
 

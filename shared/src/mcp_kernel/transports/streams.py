@@ -68,6 +68,13 @@ class Stream:
         """Whether more would push out what nobody has read."""
         return self.start >= self.delivered and (len(self._events) >= MOST_EVENTS or self._size >= MOST_BYTES)
 
+    def restore(self, events: list[tuple[int, bytes]], delivered: int) -> None:
+        """Take up messages that another process has kept, with their positions."""
+        self._events = deque(events)
+        self._size = sum(len(data) for _, data in events)
+        self.start = events[0][0] - 1 if events else delivered
+        self.delivered = delivered
+
     @property
     def last(self) -> int:
         """The position of the last message."""
@@ -158,11 +165,15 @@ class StreamStore:
     """The streams of one session."""
 
     def __init__(self) -> None:
-        self.standalone = Stream(0)  # of messages that belong to no request
+        self.standalone = self.make(0)  # of messages that belong to no request
         self._count = 0
         self._numbered: OrderedDict[int, Stream] = OrderedDict({0: self.standalone})
         self._of_request: dict[RequestId, Stream] = {}
         self._retired: deque[Stream] = deque()
+
+    def make(self, number: int, *requests: RequestId) -> Stream:
+        """Make the stream of that number."""
+        return Stream(number, *requests)
 
     @property
     def is_read(self) -> bool:
@@ -177,7 +188,7 @@ class StreamStore:
     def open(self, *requests: RequestId) -> Stream:
         """Open a stream for the POST that brought a request, or those of a batch."""
         self._count += 1
-        stream = self._numbered[self._count] = Stream(self._count, *requests)
+        stream = self._numbered[self._count] = self.make(self._count, *requests)
         stream.is_read = True
         for request in requests:
             known = self._of_request.get(request)

@@ -1,0 +1,117 @@
+"""Several processes of one server on one socket: a parent that listens, starts them, and starts them again.
+
+The parent serves nobody. It hands its socket, already listening, to processes that run the command line it was started
+with; the kernel gives each connection to one of them. They end when it tells them to, or when it is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+_VARIABLE: Final = "MCP_WORKER"  # how a worker is told its socket, and the pipe that ends with its parent
+_KEY: Final = "MCP_STATE_KEY"
+_SOON: Final = 2.0  # seconds: a worker that ends before has hardly begun
+_MOST_SOON: Final = 5  # of which so many in a row are the end
+
+
+def is_worker() -> bool:
+    """Tell whether this process was started by a parent that listens for it."""
+    return _VARIABLE in os.environ
+
+
+def inherit() -> socket.socket:
+    """Return the parent's socket, and see to it that this process ends with the parent."""
+    listening, pipe = map(int, os.environ.pop(_VARIABLE).split(","))
+    threading.Thread(target=_end_with, args=(pipe,), name="parent", daemon=True).start()
+    return socket.socket(fileno=listening)
+
+
+def _end_with(pipe: int) -> None:
+    os.read(pipe, 1)  # nothing is ever written to it
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+class Workers:
+    """The processes of one parent.
+
+    Args:
+        listener: The socket, which listens.
+        count: How many are to run.
+        patience: Seconds that each may take to end.
+        say: Takes a line for the operator.
+    """
+
+    def __init__(self, listener: socket.socket, count: int, patience: float, say: Callable[[str], object]) -> None:
+        self._listener = listener
+        self._count = count
+        self._patience = patience
+        self._say = say
+        self._pipe, self._ours = os.pipe()
+        self._started: dict[int, tuple[subprocess.Popen[bytes], float]] = {}
+        self._is_ending = False
+
+    def run(self) -> int:
+        """Keep them running until a signal comes; returns the exit code."""
+        os.environ.setdefault(_KEY, os.urandom(32).hex())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda number, frame: self._end())
+        for _ in range(self._count):
+            self._start()
+        soon = 0
+        while self._started:
+            ended, code, age = self._wait()
+            if self._is_ending:
+                continue
+            soon = soon + 1 if age < _SOON else 0
+            if code == 2 or soon >= _MOST_SOON:  # it was started wrongly, or cannot live
+                self._say(f"worker {ended} ended with {code}, and so would another")
+                self._end()
+                self._reap()
+                return code if code > 0 else 1
+            self._say(f"worker {ended} ended with {code}; another takes its place")
+            self._start()
+        return 0
+
+    def _start(self) -> None:
+        passed = (self._listener.fileno(), self._pipe)
+        surroundings = {**os.environ, _VARIABLE: ",".join(map(str, passed))}
+        command = [sys.executable, *sys.orig_argv[1:]]
+        worker = subprocess.Popen(command, env=surroundings, pass_fds=passed)  # noqa: S603  # our own command line
+        self._started[worker.pid] = (worker, time.monotonic())
+        if self._is_ending:  # the signal came while it was started
+            worker.terminate()
+
+    def _wait(self) -> tuple[int, int, float]:
+        """Wait until one has ended; returns its id, its exit code and its age in seconds."""
+        pid, status = os.waitpid(-1, 0)
+        worker, since = self._started.pop(pid, (None, time.monotonic()))
+        code = os.waitstatus_to_exitcode(status)
+        if worker is not None:
+            worker.returncode = code
+        return pid, code, time.monotonic() - since
+
+    def _reap(self) -> None:
+        while self._started:
+            self._wait()
+
+    def _end(self) -> None:
+        """Tell all to end; who has not when the time is over is ended."""
+        if not self._is_ending:
+            self._is_ending = True
+            timer = threading.Timer(self._patience, self._kill)
+            timer.daemon = True
+            timer.start()
+        for worker, _ in list(self._started.values()):
+            worker.terminate()
+
+    def _kill(self) -> None:
+        for worker, _ in list(self._started.values()):
+            worker.kill()

@@ -1,0 +1,89 @@
+"""Several processes on one port: they share what they must, are replaced when they die, and end with their parent."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.operations.redis import RedisServer
+from tests.transports.host import TOOLS, until
+from tests.transports.listening import Connection, Listening
+
+
+def children(server: Listening) -> set[int]:
+    """The workers."""
+    text = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
+    return {int(word) for word in text.split()}
+
+
+def is_running(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in ("Z", "X")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--transport", "http", "--workers", "2"], "needs --store redis://"),
+        (["--workers", "2", "--store", "redis://127.0.0.1"], "stdio has one process"),
+        (["--transport", "sse", "--store", "redis://127.0.0.1"], "sse has one process"),
+        (["--transport", "http", "--workers", "0"], "would serve nobody"),
+        (["--transport", "http", "--store", "postgres://x"], "--store takes memory, redis://"),
+    ],
+)
+def test_what_cannot_be_served_by_several_is_refused_at_the_start(options: list[str], said: str) -> None:
+    done = subprocess.run([*TOOLS, *options], capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert said in done.stderr
+
+
+@pytest.mark.slow
+def test_a_session_is_served_by_every_worker_and_a_dead_one_is_replaced() -> None:
+    with RedisServer() as store, Listening("--workers", "2", "--store", store.url) as server:
+        until(lambda: len(children(server)) == 2)
+        with server.connect() as first:
+            session = server.open_session(first)
+            first.post({"jsonrpc": "2.0", "method": "notifications/initialized"}, session).read_answer()
+        before = children(server)
+        for number in range(30):
+            with server.connect() as connection:
+                assert ask(connection, number, session)["result"]["content"] == [{"type": "text", "text": str(number)}]
+        victim = before.copy().pop()
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: len(children(server) - {victim}) == 2)
+        assert f"worker {victim} ended with -9; another takes its place" in server.log()
+        for number in range(10):
+            with server.connect() as connection:
+                assert "result" in ask(connection, 100 + number, session)
+        workers = children(server)
+        server.tell()
+        assert server.wait() == 0
+        until(lambda: not any(map(is_running, workers)))
+
+
+def ask(connection: Connection, number: int, session: dict[str, str]) -> dict[str, dict[str, object]]:
+    params = {"name": "echo", "arguments": {"text": str(number)}}
+    connection.post({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}, session)
+    return json.loads(connection.read_answer()[1])
+
+
+@pytest.mark.slow
+def test_workers_end_with_a_parent_that_is_killed() -> None:
+    workers: set[int] = set()
+    killed = pytest.raises(
+        AssertionError, match="with 2 workers"
+    )  # it does not end well, which is what is complained of
+    with RedisServer() as store, killed, Listening("--workers", "2", "--store", store.url) as server:
+        until(lambda: len(children(server)) == 2)
+        workers |= children(server)
+        server.tell(signal.SIGKILL)
+        assert server.wait() == -signal.SIGKILL
+        until(lambda: not any(map(is_running, workers)))
+    assert workers
