@@ -53,8 +53,11 @@ class Doorman:
             return Principal("ann")
         return Refusal(401, "Say the word")
 
-    def document(self, path: str) -> bytes | None:
+    def document(self, knock: Knock) -> bytes | None:
         return None
+
+    async def close(self) -> None:
+        """It holds nothing."""
 
 
 def watch(shop: Shop) -> Metrics:
