@@ -17,9 +17,9 @@ PATIENCE = 20.0
 
 
 @contextmanager
-def serve(command: Sequence[str], options: Sequence[str] = ("--transport", "http")) -> Generator[str]:
+def serve(command: Sequence[str], options: Sequence[str] = ("--transport", "http"), port: int = 0) -> Generator[str]:
     """Start a server; gives its URL. At the end it must end by itself, at once and without a complaint."""
-    with subprocess.Popen([*command, *options, "--port", "0"], stderr=subprocess.PIPE) as process:
+    with subprocess.Popen([*command, *options, "--port", str(port)], stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         try:
             yield _read_url(process.stderr)

@@ -39,6 +39,7 @@ class Issuer:
             "authorization_endpoint": f"{self.origin}/authorize",
             "token_endpoint": f"{self.origin}/token",
             "registration_endpoint": f"{self.origin}/register",
+            "jwks_uri": f"{self.origin}/jwks.json",
             "code_challenge_methods_supported": ["S256"],
             "token_endpoint_auth_methods_supported": ["none"],
             "authorization_response_iss_parameter_supported": True,
@@ -55,11 +56,15 @@ class Issuer:
         self.trouble: Refused | None = None  # at the token endpoint
         self.withheld: set[str] = set()  # scopes that nobody is granted
         self.binds = True  # tokens to keys
+        self.claims: Json = {}  # that its tokens have besides
         self.jtis: set[str] = set()
 
     def __call__(self, ask: Ask) -> Answer:
         if ask.url.path == self.metadata_path:
             return Answer(document={name: value for name, value in self.metadata.items() if value is not None})
+        if ask.url.path == "/jwks.json":
+            algorithm = jwt.get_algorithm_by_name("ES256")
+            return Answer(document={"keys": [json.loads(algorithm.to_jwk(self.key.public_key()))]})
         try:
             match ask.url.path:
                 case "/register":
@@ -121,6 +126,7 @@ class Issuer:
         """A token for what was given, and one to refresh it with."""
         scope = " ".join(one for one in given.get("scope", "").split() if one not in self.withheld)
         claims = {"iss": self.issuer, "aud": given["resource"], "scope": scope, "jti": secrets.token_hex(8)}
+        claims = {**claims, "sub": "ann", "client_id": given["client_id"], **self.claims}
         if given["bound"]:
             claims = {**claims, "cnf": {"jkt": given["bound"]}}
         refresh = secrets.token_urlsafe()

