@@ -23,7 +23,7 @@ from tests.stage import (
     text_of,
 )
 
-from mcp_kernel import Context, Server, ToolError
+from mcp_kernel import Context, Declined, Server, ToolError
 from mcp_kernel.testing.memory import Refused
 
 if TYPE_CHECKING:
@@ -174,17 +174,36 @@ async def test_an_error_for_the_model_reaches_it(connect: Connect, revision: str
 
 @in_both_eras
 @scene
-async def test_an_error_for_the_model_in_a_prompt_is_an_error(connect: Connect, revision: str) -> None:
-    server = Server("s", "1")
+async def test_a_refusal_without_a_model_to_tell_blames_the_request_or_the_server(
+    connect: Connect, revision: str
+) -> None:
+    class Away(Exception): ...
+
+    class WrongPaper(Exception): ...
+
+    raised: dict[str, tuple[type[Exception], int]] = {
+        "tool": (ToolError, -32602),
+        "domain": (WrongPaper, -32602),
+        "away": (Away, -32603),
+        "declined": (Declined, -32603),
+    }
+    server = Server("s", "1", tool_errors=(WrongPaper, Away), own_failures=(Away,))
 
     @server.prompt()
-    def letter() -> str:
-        raise ToolError("No paper left.")
+    def letter(how: str) -> str:
+        raise raised[how][0]("No paper left.")
+
+    server.resource("letter://{how}")(letter)
 
     async with connect(server, revision) as client:
-        with pytest.raises(Refused, match="No paper left") as caught:
-            await client.call("prompts/get", {"name": "letter"})
-        assert caught.value.code == -32603
+        for how, (_, code) in raised.items():
+            for method, params in (
+                ("prompts/get", {"name": "letter", "arguments": {"how": how}}),
+                ("resources/read", {"uri": f"letter://{how}"}),
+            ):
+                with pytest.raises(Refused, match="No paper left") as caught:
+                    await client.call(method, params)
+                assert caught.value.code == code, (how, method)
 
 
 @pytest.mark.parametrize("waits", [0, 2])

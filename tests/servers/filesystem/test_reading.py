@@ -74,6 +74,7 @@ def test_a_line_that_alone_is_too_long_is_cut_between_characters(scope: Scope, s
         text = read(scope, "long", wish, 2_000)
         assert set(text.content) == {"é"}
         assert "offset=2" in text.remark
+        assert "read_media_file returns all of it" in text.remark
     assert read(scope, "long", Wish(first=2), 2_000).content == "next"
     assert set(read(scope, "long", Wish(count=2, from_end=True), 2_000).content.split("\n")[0]) <= {"n", "e", "x", "t"}
 

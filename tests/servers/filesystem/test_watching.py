@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,9 +41,19 @@ def append(path: Path) -> None:
         file.write("more\n")
 
 
+def write_slowly(path: Path) -> None:
+    """Write for a third of a second, without a pause."""
+    end = time.monotonic() + 0.3
+    with path.open("a") as file:
+        while time.monotonic() < end:
+            file.write("more\n" * 100)
+            file.flush()
+        file.truncate(100)
+
+
 @pytest.mark.parametrize("era", ["legacy", "modern"])
 def test_one_change_of_a_file_is_one_notification(served: Path, era: str) -> None:
-    changes: list[Callable[[Path], None]] = [replace, append, Path.unlink, Path.touch, append]
+    changes: list[Callable[[Path], None]] = [replace, append, Path.unlink, Path.touch, write_slowly, append]
     with Host([*SERVER, str(served)]) as host:
         host.open()
         uri = (served / "a.txt").as_uri()

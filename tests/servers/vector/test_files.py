@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 from tests.servers.vector.conftest import Opener, Shelf
+from tests.servers.vector.desk import SERVER, Desk
+from tests.transports.host import Host
 
 from mcp_server_vector.folders import Folder, Unreadable
 from mcp_server_vector.globs import Glob
 from mcp_server_vector.indexing import Indexer, Tally
 from mcp_server_vector.refusals import Refusal
+from mcp_server_vector.search import Question
 from mcp_server_vector.watching import Watch
 
 EVERY = Glob("**/*")
@@ -148,6 +151,46 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(15):
         while not await condition():  # noqa: ASYNC110  # nothing sends word of what a watch has done
             await asyncio.sleep(0)
+
+
+def test_a_collection_that_is_being_made_of_watched_files_is_said_to_be(opened: Shelf, desk: Path) -> None:
+    folders = [Folder(desk, "papers"), Folder(desk / "sub", "papers")]
+    watch = Watch(Indexer(opened.store, folders), folders, lambda name: None)
+    assert "papers is being made of the watched files" in opened.refusal(
+        opened.store.search("papers", "notes", Question())
+    )
+    assert "There is no collection other" in opened.refusal(opened.store.search("other", "notes", Question()))
+
+    async def finished() -> bool:
+        return not opened.store.is_filling("papers")
+
+    async def live() -> None:
+        task = asyncio.create_task(watch.run())
+        await until(finished)
+        task.cancel()
+        await asyncio.wait([task])
+
+    opened.run(live())
+    assert len(opened.search("notes", "papers", top_k=9)) >= 3
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_while_files_are_indexed_no_answer_says_that_there_is_nothing(tmp_path: Path, era: str) -> None:
+    files = tmp_path / "files"
+    files.mkdir()
+    for number in range(600):
+        (files / f"{number}.md").write_text(f"# Note {number}\n\nThe kettle of room {number} is blue.\n")
+    heard: list[str] = []
+    with Host([*SERVER, "--data-dir", str(tmp_path / "data"), "--watch", f"notes={files}"]) as host:
+        host.open()
+        desk = Desk(host, era)
+        assert "notes: its watched files are still being indexed" in desk.call("list_collections")["content"][0]["text"]
+        while not heard or "is being made" in heard[-1] or "still being indexed" in heard[-1]:
+            heard.append(desk.call("semantic_search", query="kettle 599", collection="notes")["content"][0]["text"])
+            assert len(heard) < 10_000
+    assert "being" in heard[0]
+    assert not [text for text in heard if "There is no collection" in text]
+    assert "Note 599" in heard[-1]
 
 
 def test_a_watched_folder_is_kept_in_step(opened: Shelf, desk: Path) -> None:

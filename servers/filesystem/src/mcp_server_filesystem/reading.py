@@ -90,7 +90,8 @@ def _remark(piece: Piece, wish: Wish, size: int, etag: str) -> str:
     if piece.split:
         return (
             f"{text}\n[Cut: this line alone is longer than an answer may be; the file has {size} bytes. "
-            f"{_after(piece, 1)}search_file_contents finds places in it.]"
+            "search_file_contents finds places in it, and read_media_file returns all of it as bytes. "
+            f"{_after(piece, 1).rstrip()}]"
         )
     if wish.from_end:
         return (

@@ -25,6 +25,7 @@ from .sandbox import Sandbox
 _TICK_MS = 50
 _LOOK = 1.0  # seconds between two looks that nothing called for: a network file system tells of nothing
 _DEBOUNCE_MS = 60
+_LONGEST_WRITE = 1.0  # seconds after which a write that still goes on is told of: a log never ends
 _SLACK_NS = (
     10_000_000  # a subscription is answered a moment before it is looked at, and file systems' clocks are coarse
 )
@@ -57,9 +58,7 @@ class Watch:
         changed = self._look(set(self._subscribed))  # here and now: what is written from this moment on counts
         while True:
             if changed:
-                await asyncio.sleep(_DEBOUNCE_MS / 1000)  # more of it may be to come
-                more = await asyncio.to_thread(self._look, set(self._subscribed))
-                yield list(dict.fromkeys(changed + more))
+                yield await self._outwait(changed)
             wanted = set(self._subscribed)
             async with aclosing(_ticks({each.folder for each in self._watched.values() if each.folder})) as ticks:
                 async for something_happened in ticks:
@@ -68,6 +67,17 @@ class Watch:
                         break
                     self._since = time.time_ns() - _SLACK_NS
             changed = await asyncio.to_thread(self._look, wanted)
+
+    async def _outwait(self, changed: list[str]) -> list[str]:
+        """All that changes until nothing does: a write that takes a while is one change, as far as patience goes."""
+        told, loop = dict.fromkeys(changed), asyncio.get_running_loop()
+        until = loop.time() + _LONGEST_WRITE
+        more = changed
+        while more and loop.time() < until:
+            await asyncio.sleep(_DEBOUNCE_MS / 1000)
+            more = await asyncio.to_thread(self._look, set(self._subscribed))
+            told.update(dict.fromkeys(more))
+        return list(told)
 
     def _look(self, wanted: set[str]) -> list[str]:
         """Compare with the last look; a URI that is new is only taken note of.

@@ -11,7 +11,7 @@ from mcp_kernel.toolkits import sql
 
 from . import __version__
 from .database import Database
-from .refusals import Refusal, UnknownTable
+from .refusals import Refusal, Unavailable, UnknownTable
 from .server_identity import Claims
 
 _ENVELOPE = 160  # bytes that the keys of one table take as JSON
@@ -150,6 +150,7 @@ def build(database: Database, claims: Claims | None = None) -> Server:
         title="PostgreSQL",
         instructions=_instructions(database),
         tool_errors=(Refusal,),
+        own_failures=(Unavailable,),
         not_found=(UnknownTable,),
     )
     wanted = claims or Claims()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mcp_kernel import Server
 
 from . import __version__
-from .refusals import Refusal, UnknownTicket
+from .refusals import Refusal, Unavailable, UnknownTicket
 from .server_prompts import add_prompts
 from .server_resources import add_notices, add_resources
 from .server_tools import add_reading, add_writing
@@ -27,6 +27,7 @@ def build(tracker: Tracker) -> Server:
         title="Ticketing",
         instructions=_INSTRUCTIONS,
         tool_errors=(Refusal,),
+        own_failures=(Unavailable,),
         not_found=(UnknownTicket,),
     )
     add_reading(server, tracker)

@@ -52,7 +52,7 @@ class Indexer:
     """Reads the files of some folders into collections; a document's id is its file's path."""
 
     def __init__(self, store: Store, folders: Sequence[Folder]) -> None:
-        self._store = store
+        self.store = store
         self.folders = tuple(folders)
 
     async def index(self, paths: Sequence[str], collection: str, glob: str, progress: Progress | None = None) -> Tally:
@@ -77,7 +77,7 @@ class Indexer:
         check_collection(collection)
         found = dict(await asyncio.to_thread(lambda: list(folder.walk(place, glob))))
         known = await self._known(collection, folder, place)
-        marks = await self._store.marks(collection)
+        marks = await self.store.marks(collection)
         group = Group()
         for number, (path, mark) in enumerate(found.items(), 1):
             name = str(folder.path / path)
@@ -95,7 +95,7 @@ class Indexer:
         gone = [name for name in known if (inner := folder.place(Path(name))) and inner not in found]
         gone = [name for name in gone if glob.matches(folder.place(Path(name)) or "")]
         if gone:
-            deleted, _ = await self._store.delete(collection, gone)
+            deleted, _ = await self.store.delete(collection, gone)
             tally.deleted += len(deleted)
 
     async def _read(self, folder: Folder, path: str, mark: Mark, tally: Tally, group: Group) -> None:
@@ -112,17 +112,17 @@ class Indexer:
 
     async def _write(self, collection: str, group: Group, known: set[str], tally: Tally) -> None:
         if group.drafts:
-            for indexed in await self._store.index_all(collection, group.drafts):
+            for indexed in await self.store.index_all(collection, group.drafts):
                 setattr(tally, indexed.status, getattr(tally, indexed.status) + 1)
-            await self._store.keep_marks(collection, group.marks)
+            await self.store.keep_marks(collection, group.marks)
         gone = [name for name in group.skipped if name in known]  # it became binary, or empty
         for start in range(0, len(gone), _GROUP):
-            deleted, _ = await self._store.delete(collection, gone[start : start + _GROUP])
+            deleted, _ = await self.store.delete(collection, gone[start : start + _GROUP])
             tally.deleted += len(deleted)
 
     async def _known(self, collection: str, folder: Folder, place: str) -> set[str]:
         try:
-            return set(await self._store.ids_under(collection, str(folder.path / place) if place else str(folder.path)))
+            return set(await self.store.ids_under(collection, str(folder.path / place) if place else str(folder.path)))
         except Missing:
             return set()
 

@@ -15,7 +15,7 @@ from . import __version__
 from .folders import Folder
 from .indexing import Indexer
 from .records import Indexed, Mode
-from .refusals import Missing, Refusal
+from .refusals import Busy, Missing, Refusal
 from .search import Question
 from .server_answers import (
     Collections,
@@ -72,6 +72,7 @@ def build(store: Store, folders: Sequence[Folder] = (), watched: Sequence[Folder
         title="Vector search",
         instructions=_instructions(settings.read_only),
         tool_errors=(Refusal,),
+        own_failures=(Busy,),
         not_found=(Missing,),
     )
     _add_reading(server, store)
@@ -145,13 +146,14 @@ def _add_reading(server: Server, store: Store) -> None:
         """
         await _prepare(store, ctx, embedder=mode != "keyword")
         question = Question(top_k, mode, where, where_document, min_score or 0.0)
-        return show_hits(collection, await store.search(collection, query, question))
+        is_filling = store.is_filling(collection)
+        return show_hits(collection, await store.search(collection, query, question), is_filling=is_filling)
 
     @server.tool(read_only=True, open_world=False)
     async def list_collections(ctx: Context) -> Collections:
         """List the collections with the number of their documents and what they were embedded with."""
         await _prepare(store, ctx, embedder=False)
-        return Collections(await store.collections())
+        return Collections(await store.collections(), sorted({name for name, _ in store.filling}))
 
     @server.tool(read_only=True, open_world=False)
     async def get_documents(

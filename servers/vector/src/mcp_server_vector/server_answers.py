@@ -49,7 +49,8 @@ class Results:
         """Keep the best that fit."""
         kept = _fitting(self.results, budget)
         shown = kept or [replace(each, text=_cut(each.text, budget // 8), metadata={}) for each in self.results[:1]]
-        return Results(shown, f"{len(shown)} of {len(self.results)} results fit; ask for fewer, or get one by its id.")
+        note = f"{len(shown)} of {len(self.results)} results fit; ask for fewer, or get one by its id."
+        return Results(shown, f"{note} {self.note}" if self.note else note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +91,14 @@ class Documents:
 
 @dataclass(frozen=True, slots=True)
 class Collections:
-    """The collections."""
+    """The collections; `filling` are those whose watched files are still being indexed."""
 
     collections: list[Overview]
+    filling: list[str] = field(default_factory=list[str])
 
     def __str__(self) -> str:
         lines = [describe(each) for each in self.collections]
+        lines += [f"{name}: its watched files are still being indexed" for name in self.filling]
         return "\n".join(lines) if lines else "There is no collection yet: index_document makes one."
 
 
@@ -143,9 +146,11 @@ def describe(overview: Overview) -> str:
     return f"{overview.name}: {counts}, {by}" + (f". {overview.problem}" if overview.problem else "")
 
 
-def show_hits(collection: str, hits: Sequence[Hit]) -> Results:
-    """Number the hits, and mark what is from documents."""
-    return Results([_show_hit(collection, rank, hit) for rank, hit in enumerate(hits, 1)])
+def show_hits(collection: str, hits: Sequence[Hit], *, is_filling: bool = False) -> Results:
+    """Number the hits, and mark what is from documents; say so where there will be more of them."""
+    note = "Files of this collection are still being indexed: search again in a moment for what is missing."
+    found = [_show_hit(collection, rank, hit) for rank, hit in enumerate(hits, 1)]
+    return Results(found, note if is_filling else None)
 
 
 def _show_hit(collection: str, rank: int, hit: Hit) -> Found:

@@ -38,7 +38,8 @@ def add_resources(server: Server, store: Store) -> None:
         """The passages that answer a question."""
         if not (k.isascii() and k.isdigit() and len(k) <= 3 and 1 <= int(k) <= 100):
             raise Refusal("k is a number from 1 to 100.")
-        return show_hits(collection, await store.search(collection, q, Question(int(k))))
+        is_filling = store.is_filling(collection)
+        return show_hits(collection, await store.search(collection, q, Question(int(k))), is_filling=is_filling)
 
     @server.members(COLLECTION)
     async def members() -> list[dict[str, str]]:  # pyright: ignore[reportUnusedFunction]  # registered

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 from . import passages
@@ -28,6 +29,8 @@ class Store:
         self.engine = Engine(settings, self._redo)
         self._writer = Writer(self.engine)
         self._search = Search(self.engine)
+        self.filling: set[tuple[str, Path]] = set()
+        """Collections with the watched directories whose files are not all indexed yet."""
 
     async def _redo(self, pending: Pending) -> None:
         await self._writer.redo(pending)
@@ -37,6 +40,10 @@ class Store:
         await self.engine.open(report)
         if embedder:
             await self.engine.preparation.embedder(report)
+
+    def is_filling(self, collection: str) -> bool:
+        """Whether the watched files of a collection are still being indexed for the first time."""
+        return any(name == collection for name, _ in self.filling)
 
     async def check(self) -> None:
         """Read from both indexes, once all is loaded."""
@@ -193,6 +200,8 @@ class Store:
         return found
 
     async def _miss(self, name: str) -> Missing:
+        if self.is_filling(name):
+            return Missing(f"The collection {name} is being made of the watched files: try again in a moment.")
         names = [each.name for each in await self.engine.call(self.engine.chroma.collections)]
         there = f"there are: {', '.join(names[:20])}" if names else "there is none yet; index_document makes one"
         return Missing(f"There is no collection {name}; {there}.")

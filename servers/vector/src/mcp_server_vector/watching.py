@@ -28,6 +28,7 @@ class Watch:
         self._indexer = indexer
         self._watched = tuple(watched)
         self._changed = changed
+        self._indexer.store.filling.update((_name(folder), folder.path) for folder in self._watched)
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -63,12 +64,13 @@ class Watch:
             first.cancel()
 
     async def _look(self, folder: Folder, places: Iterable[str], ready: asyncio.Event | None = None) -> None:
-        collection = folder.collection or DEFAULT_COLLECTION
+        collection = _name(folder)
         if ready is not None:
             await ready.wait()
         tally = Tally()
         for place in places:
             await self._persist(lambda place=place: self._indexer.update(folder, place, collection, _ALL, tally))
+        self._indexer.store.filling.discard((collection, folder.path))
         for path, problem in tally.skipped:
             logger.info("%s is not indexed: %s", path, problem)
         if tally.created or tally.updated or tally.deleted:
@@ -82,6 +84,10 @@ class Watch:
             except (Refusal, OSError) as problem:
                 logger.warning("watching goes on in %g s: %s", _RETRY, problem)
                 await asyncio.sleep(_RETRY)
+
+
+def _name(folder: Folder) -> str:
+    return folder.collection or DEFAULT_COLLECTION
 
 
 def _topmost(places: set[str]) -> list[str]:

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Final, cast
 
 from mcp_kernel.errors import (
     INTERNAL_ERROR,
+    INVALID_PARAMS,
     INVALID_REQUEST,
+    Declined,
     ProtocolError,
     ResourceNotFound,
     ToolError,
@@ -199,7 +201,13 @@ def _answer_error(exchange: Exchange, error: Exception) -> None:
     elif exchange.request.method == "tools/call":
         exchange.finish(error_result(str(error)))
     else:
-        exchange.fail(ProtocolError(INTERNAL_ERROR, str(error)))
+        exchange.fail(ProtocolError(_blame(exchange, error), str(error)))
+
+
+def _blame(exchange: Exchange, error: Exception) -> int:
+    """The code of a refusal where there is no model to tell: was it the request, or what became of it here?"""
+    unblamed = (Declined, *exchange.peer.server.own_failures)
+    return INTERNAL_ERROR if isinstance(error, unblamed) else INVALID_PARAMS
 
 
 def _unwrap(error: Exception, told: tuple[type[Exception], ...]) -> Exception:

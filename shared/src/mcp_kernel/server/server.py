@@ -50,6 +50,8 @@ class Server:
         instructions: What a model should know before it uses the server.
         website_url: Where people read more.
         tool_errors: Exceptions of the domain whose text is meant for the model, treated as `ToolError`.
+        own_failures: Those of `tool_errors` which say that nothing is wrong with the request: a database is away. Of a
+            resource's handler, and of a prompt's, they are told as -32603, and the others as -32602.
         not_found: Exceptions of the domain which say, of a resource's handler, that nothing is at its URI, and of a
             prompt's, that an argument names nothing.
         timeout: Seconds that a handler may run; None for no limit. Waiting for a person does not count.
@@ -74,6 +76,7 @@ class Server:
         instructions: str | None = None,
         website_url: str | None = None,
         tool_errors: tuple[type[Exception], ...] = (),
+        own_failures: tuple[type[Exception], ...] = (),
         not_found: tuple[type[Exception], ...] = (),
         timeout: float | None = 60.0,
         max_output_bytes: int = 0,
@@ -88,8 +91,7 @@ class Server:
         self.info: JsonObject = {"name": name, "version": version}
         self.info.update({key: value for key, value in optional.items() if value is not None})
         self.instructions = instructions
-        self.tool_errors = tool_errors
-        self.not_found = not_found
+        self.tool_errors, self.own_failures, self.not_found = tool_errors, own_failures, not_found
         self.timeout = timeout
         self.max_output_bytes = max_output_bytes
         self.state_key = state_key or os.fsencode(os.environ.get("MCP_STATE_KEY", "")) or os.urandom(32)
