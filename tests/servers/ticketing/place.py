@@ -12,6 +12,9 @@ from typing import ParamSpec
 
 from tests.stage import MODERN, Json, judged_client, scene
 
+from mcp_kernel.auth.policy import Policy
+from mcp_kernel.server.access import Authorization
+from mcp_kernel.server.principal import Principal
 from mcp_kernel.testing.eras import Answerer, Client, say_nothing
 from mcp_server_ticketing.driver import connect
 from mcp_server_ticketing.seeding import SAMPLE, Seed
@@ -98,10 +101,14 @@ async def open_client(
     *,
     capabilities: Json | None = None,
     answer: Answerer = say_nothing,
-    principal: str | None = None,
+    principal: Principal | str | None = None,
+    policy: Policy | None = None,
 ) -> AsyncGenerator[Client]:
     """Open a client of a server of its own on the database; every message is judged."""
     server = build(place.tracker())
+    if policy is not None:
+        server.use([Authorization()])
+        server.govern(policy)
     try:
         async with judged_client(
             server, revision, capabilities=capabilities, answer=answer, principal=principal

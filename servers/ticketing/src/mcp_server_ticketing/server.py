@@ -8,7 +8,7 @@ from . import __version__
 from .refusals import Refusal, Unavailable, UnknownTicket
 from .server_prompts import add_prompts
 from .server_resources import add_notices, add_resources
-from .server_tools import add_reading, add_writing
+from .server_tools import add_administration, add_reading, add_writing
 from .tracker import Tracker
 
 _INSTRUCTIONS = (
@@ -32,6 +32,7 @@ def build(tracker: Tracker) -> Server:
     )
     add_reading(server, tracker)
     add_writing(server, tracker)
+    add_administration(server, tracker)
     add_resources(server, tracker)
     add_prompts(server, tracker)
     add_notices(server, tracker)

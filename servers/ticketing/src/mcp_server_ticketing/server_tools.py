@@ -25,7 +25,7 @@ from .server_answers import (
     show_ticket,
 )
 from .server_arguments import Address, Key, Query, Subject, Text, TicketId, who
-from .tickets import Closing, Draft, Priority, Ticket
+from .tickets import Closing, Draft, Priority, Ticket, Tier
 from .tracker import Tracker
 
 DEFAULT_PRIORITY: Priority = "medium"
@@ -142,6 +142,20 @@ def add_writing(server: Server, tracker: Tracker) -> None:
         return Noted(True, str(ticket_id), await tracker.add_note(int(ticket_id), text, who(ctx)))
 
     _add_ending(server, tracker)
+
+
+def add_administration(server: Server, tracker: Tracker) -> None:
+    """Add what is there only for those whom a policy lets do it."""
+
+    @server.tool(destructive=True, idempotent=True, open_world=False, privileged=True)
+    async def update_account(email: Address, tier: Tier) -> Person:  # pyright: ignore[reportUnusedFunction]  # registered
+        """Put a customer into a tier. It decides which of their tickets are closed only with a person's consent.
+
+        Args:
+            email: The customer's address.
+            tier: free or pro.
+        """
+        return show_account(await tracker.update_account(email, tier))
 
 
 def _add_ending(server: Server, tracker: Tracker) -> None:

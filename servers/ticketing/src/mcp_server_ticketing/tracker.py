@@ -74,6 +74,18 @@ class Tracker:
 
     # --- writing ---
 
+    async def update_account(self, email: str, tier: Tier) -> Account:
+        """Put a customer into a tier, and return them as they are now; raises `UnknownCustomer`."""
+        address = read_address(email)
+        async with self.storage.writing() as work:
+            changed = await work.run("UPDATE customers SET tier = ? WHERE email = ? AND tier <> ?", tier, address, tier)
+            customer = await queries.find_customer(work, address)
+            found = await queries.tickets_of(work, address, LIVELIEST)
+            if changed:
+                for ticket in found.tickets:  # each shows the tier
+                    work.tell(Change(ticket.id, listed=False))
+            return Account(customer, found.tickets, found.total)
+
     async def create(self, draft: Draft, actor: Actor) -> Ticket:
         """Open a ticket; a customer who is new is there from now on, with the free tier."""
         subject, body = read_line("subject", draft.subject), read_text("body", draft.body)

@@ -76,10 +76,14 @@ class Role:
 
     def unfit(self, tool: str, arguments: Mapping[str, object]) -> str | None:
         """The first argument whose value the role does not allow, or which is missing though a rule names it."""
-        for name, allowed in self.arguments.get(tool, {}).items():
-            if name not in arguments or not _is_one_of(arguments[name], allowed):
+        for name in self.arguments.get(tool, {}):
+            if name not in arguments or not self.fits(tool, name, arguments[name]):
                 return name
         return None
+
+    def fits(self, tool: str, argument: str, value: object) -> bool:
+        """Whether a rule names this value for an argument."""
+        return _is_one_of(value, self.arguments.get(tool, {}).get(argument, ()))
 
 
 def _is_winding(uri: str) -> bool:
