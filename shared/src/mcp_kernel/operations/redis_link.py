@@ -63,7 +63,7 @@ class RedisLink:
         self._returns: list[Callable[[], Awaitable[None]]] = []
         self._asked: dict[str, asyncio.Future[JsonObject | None]] = {}
         self._count = 0
-        self._outbox: asyncio.Queue[Callable[[], Awaitable[object]]] = asyncio.Queue(10_000)
+        self._outbox: asyncio.Queue[tuple[Callable[[], Awaitable[object]], bool]] = asyncio.Queue(10_000)
         self._tasks: set[asyncio.Task[None]] = set()
         self._starting: asyncio.Task[None] | None = None
         self.is_reached = True
@@ -130,6 +130,8 @@ class RedisLink:
         if not self.is_reached:
             self.is_reached = True
             _LOG.warning("The store is back")
+            for each in self._returns:
+                await each()
 
     async def _beat(self) -> None:
         """Give signs of life, and do what is to be done with each; what fails is done with the next."""
@@ -155,8 +157,6 @@ class RedisLink:
                     await asyncio.sleep(delay)
                     pubsub = await self._subscribe()
                     await self._renew()
-                    for each in self._returns:
-                        await each()
                     delay = 0.0
                 message = cast("dict[str, object] | None", await pubsub.get_message(timeout=_PATIENCE))
             except (RedisError, OSError, TimeoutError, StoreGone) as error:
@@ -224,29 +224,28 @@ class RedisLink:
 
     # --- what need not be waited for ---
 
-    def later(self, write: Callable[[], Awaitable[object]]) -> bool:
+    def later(self, write: Callable[[], Awaitable[object]], *, in_any_case: bool = False) -> bool:
         """Do something with the store behind all that was asked for before; False: it has been gone for too long.
 
-        What fails is not done again.
+        What fails is not done again, nor what comes to its turn while the store is gone, unless it is `in_any_case`.
         """
         self._begin()
         try:
-            self._outbox.put_nowait(write)
+            self._outbox.put_nowait((write, in_any_case))
         except asyncio.QueueFull:
             return False
         return True
 
     async def _post(self) -> None:
         while True:
-            write = await self._outbox.get()
+            write, in_any_case = await self._outbox.get()
             try:
-                await write()
+                if self.is_reached or in_any_case:
+                    await write()
             except StoreGone:
                 pass
             except Exception:
                 _LOG.exception("What was to be written to the store could not be")
-            finally:
-                self._outbox.task_done()
 
     async def settle(self) -> None:
         """Wait until what was asked for so far is done, or has failed; not longer than the store has patience."""
@@ -257,7 +256,7 @@ class RedisLink:
         async def mark() -> None:
             done.set()
 
-        self.later(mark)
+        self.later(mark, in_any_case=True)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE):
                 await done.wait()

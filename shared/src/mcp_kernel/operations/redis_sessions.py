@@ -39,6 +39,7 @@ return before
 """
 _DELIVER: Final = "if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'delivered', ARGV[1]) end"
 _KEPT_SECONDS: Final = 1800  # a stream after its last event
+_ENDED_SECONDS: Final = 300  # a stream that is complete
 
 
 class RedisSessions:
@@ -131,7 +132,7 @@ class RedisSessions:
             finally:
                 done()
 
-        if not self._link.later(write):
+        if not self._link.later(write, in_any_case=True):
             done()
 
     def end(self, place: Place) -> None:
@@ -142,7 +143,7 @@ class RedisSessions:
         key = self._key(place.session, "e", place.stream)
         async with self._redis.pipeline() as commands:
             commands.xadd(key, fields, f"0-{place.position + 1}")  # pyright: ignore[reportArgumentType]  # its type is invariant
-            commands.expire(key, _KEPT_SECONDS)
+            commands.expire(key, _ENDED_SECONDS if "e" in fields else _KEPT_SECONDS)
             if place.start:
                 commands.xtrim(key, minid=f"0-{place.start + 2}", approximate=False)
             try:

@@ -44,6 +44,10 @@ class Store(Protocol):
         """Say what is done three times in the time after which a process that is silent counts as dead."""
         ...
 
+    def on_return(self, function: Callable[[], Awaitable[None]]) -> None:
+        """Say what is done when a store that was gone is back, perhaps empty."""
+        ...
+
     async def settle(self) -> None:
         """Wait, not for long, until what is to be done some time soon is done."""
         ...

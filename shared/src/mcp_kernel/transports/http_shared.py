@@ -57,6 +57,7 @@ class SharedEndpoint(SessionEndpoint):
         store.on("session.stream", self._leave_stream)
         store.on("session.ended", self._hear_end)
         store.on_beat(self._touch_busy)
+        store.on_return(self._look_again)
 
     # --- HTTP ---
 
@@ -171,6 +172,15 @@ class SharedEndpoint(SessionEndpoint):
         busy = [identifier for identifier, session in self.sessions.items() if session.is_busy]
         if busy:
             await self._store.sessions.touch(busy, self._seconds)
+
+    async def _look_again(self) -> None:
+        """What others said while the store was gone, nobody heard: their clients may have moved, or ended sessions."""
+        for identifier, session in list(self.sessions.items()):
+            saved = await self._store.sessions.load(identifier, self._seconds)
+            if saved is None and not session.is_busy:
+                self._end(identifier)
+            elif saved is not None and saved.home != self._store.replica and cast("SharedSession", session).is_home:
+                cast("SharedSession", session).move_out()
 
     # --- the home ---
 
