@@ -106,6 +106,17 @@ def test_the_configuration_is_printed_without_the_password(shop: Shop) -> None:
     assert "--dsn-file" in done.stderr
 
 
+def test_the_configuration_names_the_file_of_the_dsn_and_not_what_it_holds(shop: Shop, tmp_path: Path) -> None:
+    file = tmp_path / "shop.dsn"
+    file.write_text(shop.url())
+    done = run("--dsn-file", str(file), "--print-config", "claude-desktop")
+    entry = json.loads(done.stdout)["mcpServers"]["postgres"]
+    assert entry["args"][-2:] == ["--dsn-file", str(file)]
+    assert "postgresql://" not in done.stdout
+    with Host([*SERVER, *entry["args"][-2:]]) as host:
+        assert "one" in first_query(host)
+
+
 def closed_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -154,7 +154,9 @@ def _warn(text: str) -> None:
 
 
 def _print_config(line: CommandLine, arguments: argparse.Namespace) -> None:
-    if arguments.dsn.secrets:
+    if arguments.dsn_file is not None:
+        arguments.dsn = None  # read from the file, whose name is all that a host needs
+    elif arguments.dsn.secrets:
         _warn("the password is left out: put it in the place of ***, or better into a file for --dsn-file")
     line.print_config(arguments)
 
