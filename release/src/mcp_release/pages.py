@@ -1,4 +1,4 @@
-"""Pages whose blocks are followed: `sh` blocks in one shell, one after the other, `python FILE` blocks as files.
+"""Pages whose blocks are followed: `sh` blocks in one shell, one after the other, blocks with a file's name as files.
 
 ```python server.py          a file
 ```python server.py 3        put into that file, three lines before its end
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _BLOCK: Final = re.compile(
     r"(?:^<!-- newcomer: (?P<mark>[^>]*?) -->\n)?"
-    r"^```(?P<kind>sh|python|text)(?: +(?P<file>\S+))?(?: +(?P<place>\d+))?\n(?P<text>.*?)^```$",
+    r"^```(?P<kind>[a-z]+)(?: +(?P<file>\S+))?(?: +(?P<place>\d+))?\n(?P<text>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
 _PASSES: Final = "passes by: "
@@ -48,7 +48,7 @@ class NotSo(AssertionError):
 class Block:
     """A block of a page, and the line it begins on; `place` is how many lines from the end of its file it goes."""
 
-    kind: Literal["sh", "python", "text"]
+    kind: Literal["sh", "file", "text"]
     text: str
     line: int
     file: str | None = None
@@ -70,14 +70,15 @@ def read_blocks(text: str) -> list[Block]:
     """The blocks that are run or compared. Raises `ValueError` for a comment that means nothing."""
     found: list[Block] = []
     for match in _BLOCK.finditer(text):
-        kind, file, place, mark = match["kind"], match["file"], match["place"], match["mark"]
+        file, place, mark = match["file"], match["place"], match["mark"]
         line = text.count("\n", 0, match.start()) + 1
         mark = " ".join(mark.split()) if mark else None
         if mark and not mark.startswith((_PASSES, _WAITS)):
             raise ValueError(f"line {line}: a newcomer cannot {mark!r}")
-        if kind == "python" and not file:
-            continue
-        found.append(Block(kind, match["text"], line, file, int(place) if place else None, mark))  # pyright: ignore[reportArgumentType]  # the expression has the three kinds
+        if file:
+            found.append(Block("file", match["text"], line, file, int(place) if place else None, mark))
+        elif (kind := match["kind"]) in ("sh", "text"):
+            found.append(Block("sh" if kind == "sh" else "text", match["text"], line, mark=mark))
     return found
 
 
@@ -217,7 +218,7 @@ def follow(block: Block, said: str, shell: Shell) -> str:
     if block.kind == "text":
         compare(block.text, said)
         return said
-    if block.kind == "python":
+    if block.kind == "file":
         shell.run(_write(block))
         return ""
     return shell.serve(block.text, block.address) if block.address else shell.run(block.text)
