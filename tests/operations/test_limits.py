@@ -12,7 +12,6 @@ from tests.transports.guests import Member, Modern
 from mcp_kernel import Server
 from mcp_kernel.operations.limits import Allowance, Limits, LimitStage, read_limits
 from mcp_kernel.operations.rates import Rate
-from mcp_kernel.operations.settings import Fault
 from mcp_kernel.server.principal import Principal
 from mcp_kernel.testing.asgi import Site
 from mcp_kernel.testing.memory import result_of
@@ -61,7 +60,9 @@ def make_server(limits: Limits, clock: Clock | None = None) -> Server:
     async def note() -> str:
         return "a note"
 
-    server.use([LimitStage(limits, clock=clock or Clock())])
+    stage = LimitStage(clock=clock or Clock())
+    stage.hold(limits)
+    server.use([stage])
     return server
 
 
@@ -184,7 +185,7 @@ class Far:
 @scene_out_of_time
 async def test_a_tool_has_its_own_time_also_when_a_stage_has_waited(connect: Connect, revision: str) -> None:
     server = make_server(Limits(everybody=THRICE))
-    server.use([LimitStage(Limits(everybody=THRICE), Far())])
+    server.use([LimitStage(THRICE, Far())])
     began = asyncio.get_running_loop().time()
     async with connect(server, revision) as client:
         assert "did not finish in time" in said(await client.call_tool("wait", {}))
@@ -216,28 +217,37 @@ async def test_addresses_are_callers_and_a_customer_of_ipv6_is_one(connect: Conn
             assert (said(await client.call_tool("echo", {"text": "x"})) == "x") is passes, address
 
 
+class Faults:
+    """Takes what is wrong with the settings."""
+
+    def __init__(self) -> None:
+        self.places: set[str] = set()
+
+    def __call__(self, text: str, *keys: str) -> None:
+        assert text.startswith(".".join(keys))
+        self.places.add(".".join(keys))
+
+
 def test_the_settings_are_read() -> None:
-    faults: list[Fault] = []
-    limits = read_limits(
-        {
-            "rate": "60/minute",
-            "concurrent": 8,
-            "roles": {"robot": {"rate": "600/minute"}},
-            "tools": {"query": {"timeout": 5, "output_bytes": 1000}},
-        },
-        faults,
-    )
-    assert faults == []
+    table = {
+        "rate": "60/minute",
+        "concurrent": 8,
+        "roles": {"robot": {"rate": "600/minute"}},
+        "tools": {"query": {"timeout": 5, "output_bytes": 1000}},
+    }
+    faults = Faults()
+    limits = read_limits(table, faults)
+    assert faults.places == set()
     assert limits.everybody == Allowance(rate=Rate(60, 60.0), concurrent=8)
     assert limits.roles == {"robot": Allowance(rate=Rate(600, 60.0))}
     assert limits.tools == {"query": Allowance(timeout=5.0, output_bytes=1000)}
 
 
 def test_every_mistake_of_the_settings_is_found_with_its_place() -> None:
-    faults: list[Fault] = []
     wrong = {"rate": 60, "burst": 1, "concurrent": True, "tools": {"query": {"timeout": 0, "tiemout": 1}}, "roles": [1]}
+    faults = Faults()
     read_limits(wrong, faults)
-    assert {".".join(fault.path) for fault in faults} == {
+    assert faults.places == {
         "limits.rate",
         "limits.burst",
         "limits.concurrent",
@@ -245,3 +255,5 @@ def test_every_mistake_of_the_settings_is_found_with_its_place() -> None:
         "limits.tools.query.tiemout",
         "limits.roles",
     }
+    read_limits([], faults)
+    assert "limits" in faults.places

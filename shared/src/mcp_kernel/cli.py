@@ -298,6 +298,13 @@ def _add_shared_use(group: argparse._ArgumentGroup) -> None:  # pyright: ignore[
     add("--workers", type=count, default=1, metavar="N", help="processes that serve the same port (default: 1)")
     store = "what processes that serve the same clients share: memory, which is nothing, or redis://HOST:PORT/DATABASE"
     add("--store", default="memory", metavar="URL", help=f"{store} (default: memory)")
+    add(
+        "--audit-log",
+        type=os.path.abspath,
+        metavar="FILE",
+        help="write a line about every request, in a chain that shows what was changed",
+    )
+    add("--audit-required", action="store_true", help="do nothing that the audit log has not on the disk before")
 
 
 def positive(text: str) -> float:

@@ -12,13 +12,17 @@ Everything is off by default and costs nothing then: what implements it is impor
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from mcp_kernel.auth.resource.document import Document
+    from mcp_kernel.auth.resource.following import Part
+    from mcp_kernel.operations.audit import AuditStage
+    from mcp_kernel.operations.limits import LimitStage
     from mcp_kernel.operations.rates import Buckets
     from mcp_kernel.operations.redis_link import RedisLink
     from mcp_kernel.server.pipeline import Stage
@@ -34,18 +38,80 @@ def prepare(server: Server, arguments: argparse.Namespace) -> Gate | None:
     """Put the stages around a server, and return the gate before it; raises `Unfit`."""
     link = _share(server, arguments)
     stages = _observe(server, arguments)
+    audit, limit = _keep_audit(server, arguments), _limit(arguments, link)
+    if audit is not None:
+        stages.append(audit)
     gate = None
     if arguments.auth:
         from mcp_kernel.server.access import Authorization
 
-        gate = _open_gate(server, arguments)
+        gate = _open_gate(server, arguments, [_regulate(limit), _redact(audit)])
+        gate = gate if audit is None else audit.watch(gate)
         stages.append(Authorization())
-    server.use([*stages, *_limit(arguments, link)])
+    server.use([*stages, *([limit] if limit else [])])
     return gate
 
 
-def _open_gate(server: Server, arguments: argparse.Namespace) -> Gate:
-    """Read who is let in, and what they may use; both change with the file."""
+def _keep_audit(server: Server, arguments: argparse.Namespace) -> AuditStage | None:
+    """What keeps the audit log, where there is one."""
+    if not arguments.audit_log:
+        if arguments.audit_required:
+            raise Unfit("--audit-required needs the log that is required: add --audit-log FILE")
+        return None
+    if arguments.workers > 1:
+        raise Unfit("an audit log is of one process, and --workers starts several: start replicas, each with its own")
+    from mcp_kernel.operations.audit import AuditStage
+    from mcp_kernel.operations.audit_file import AuditFile, Unusable
+    from mcp_kernel.operations.audit_writer import AuditWriter
+
+    try:
+        writer = AuditWriter(AuditFile(Path(arguments.audit_log), time.time()))
+    except Unusable as error:
+        raise Unfit(f"--audit-log: {error}") from None
+    server.on_close(writer.close)
+    return AuditStage(writer, required=arguments.audit_required)
+
+
+def _limit(arguments: argparse.Namespace, link: RedisLink | None) -> LimitStage | None:
+    """What holds each caller to the limits, where there may be any."""
+    if arguments.rate_limit is None and not arguments.auth:
+        return None
+    from mcp_kernel.operations.limits import Allowance, LimitStage
+    from mcp_kernel.operations.rates import parse_rate
+
+    try:
+        rate = None if arguments.rate_limit is None else parse_rate(arguments.rate_limit)
+    except ValueError as error:
+        raise Unfit(f"--rate-limit {arguments.rate_limit}: {error}") from None
+    return LimitStage(Allowance(rate=rate), _buckets(link))
+
+
+def _regulate(stage: LimitStage | None) -> Part:
+    """What reads `[limits]` of the file."""
+    from mcp_kernel.operations.limits import read_limits
+
+    def read(document: Document) -> Callable[[], None]:
+        limits = read_limits(document.table.get("limits", {}), document.complain)
+        return lambda: stage.hold(limits) if stage else None
+
+    return read
+
+
+def _redact(stage: AuditStage | None) -> Part:
+    """What reads `[audit]` of the file."""
+    from mcp_kernel.operations.redaction import read_redaction
+
+    def read(document: Document) -> Callable[[], None]:
+        redaction = read_redaction(document.table.get("audit", {}), document.complain)
+        if stage is None and "audit" in document.table:
+            document.complain("audit is about a log that there is not: add --audit-log FILE", "audit")
+        return lambda: stage.redact(redaction) if stage else None
+
+    return read
+
+
+def _open_gate(server: Server, arguments: argparse.Namespace, parts: Iterable[Part]) -> Gate:
+    """Read who is let in, and what they may use; both change with the file, and so do the other parts."""
     from mcp_kernel.auth.policy import read_policy
     from mcp_kernel.auth.resource.document import Mistaken
     from mcp_kernel.auth.resource.following import AuthFile
@@ -62,7 +128,7 @@ def _open_gate(server: Server, arguments: argparse.Namespace) -> Gate:
         path = "/sse" if arguments.transport == "sse" else arguments.path
         place = read_place(path, arguments.public_url, arguments.trusted_proxy, arguments.allowed_host)
         gate = ResourceGate(place)
-        gate.file = AuthFile(Path(arguments.auth), [gate.read, govern])
+        gate.file = AuthFile(Path(arguments.auth), [gate.read, govern, *parts])
         gate.file.load()
     except (Mistaken, ValueError) as error:
         raise Unfit(str(error)) from None
@@ -106,20 +172,6 @@ def _share(server: Server, arguments: argparse.Namespace) -> RedisLink | None:
         return share_as_asked(server, arguments.store, arguments.workers, arguments.transport)
     except ValueError as error:
         raise Unfit(str(error)) from None
-
-
-def _limit(arguments: argparse.Namespace, link: RedisLink | None) -> list[Stage]:
-    """What holds each caller to the limits, where there are any."""
-    if arguments.rate_limit is None:
-        return []
-    from mcp_kernel.operations.limits import Allowance, Limits, LimitStage
-    from mcp_kernel.operations.rates import parse_rate
-
-    try:
-        rate = parse_rate(arguments.rate_limit)
-    except ValueError as error:
-        raise Unfit(f"--rate-limit {arguments.rate_limit}: {error}") from None
-    return [LimitStage(Limits(everybody=Allowance(rate=rate)), _buckets(link))]
 
 
 def _buckets(link: RedisLink | None) -> Buckets | None:

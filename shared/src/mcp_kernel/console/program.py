@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import metadata
 
-from mcp_kernel.console import call, doctor, inspection, install, keys, policy, reading, registry
+from mcp_kernel.console import audit, call, doctor, inspection, install, keys, policy, reading, registry
 from mcp_kernel.console.conduct import Parser, conduct
 from mcp_kernel.console.terminal import tell
 
@@ -17,7 +17,7 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"mcp-kernel {metadata.version('mcp-kernel')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands", parser_class=Parser)
-    for command in (inspection, call, reading, doctor, install, registry, keys, policy):
+    for command in (inspection, call, reading, doctor, install, registry, keys, policy, audit):
         command.add_command(commands)
     return parser
 

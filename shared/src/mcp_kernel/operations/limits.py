@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv6Address, ip_address, ip_network
 from math import ceil
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from mcp_kernel.errors import ProtocolError, ToolError
 from mcp_kernel.operations.rates import Buckets, MemoryBuckets, Rate
-from mcp_kernel.operations.settings import Fault, Section
+from mcp_kernel.operations.settings import Complain, Section
 
 if TYPE_CHECKING:
     from mcp_kernel.server.exchange import Exchange
@@ -47,6 +47,9 @@ class Allowance:
     timeout: float | None = None
 
 
+_NO_LIMIT: Final = Allowance()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What everybody may use, what roles may instead, and what may be used of single tools besides.
@@ -55,14 +58,14 @@ class Limits:
     generous counts. A tool's rate and concurrency are limits beside the caller's own; its other values come first.
     """
 
-    everybody: Allowance = Allowance()
+    everybody: Allowance = _NO_LIMIT
     roles: Mapping[str, Allowance] = field(default_factory=dict[str, Allowance])
     tools: Mapping[str, Allowance] = field(default_factory=dict[str, Allowance])
 
 
-def read_limits(table: Mapping[str, object], faults: list[Fault]) -> Limits:
-    """Read the table `[limits]` of the settings file; what is wrong in it goes to `faults`."""
-    section = Section(table, ("limits",), faults)
+def read_limits(table: object, complain: Complain) -> Limits:
+    """Read the table `[limits]` of the settings file; what is wrong in it goes to `complain`."""
+    section = Section(table, ("limits",), complain)
     limits = Limits(
         everybody=_read_allowance(section),
         roles={name: _read_allowance(inner, last=True) for name, inner in section.sections("roles").items()},
@@ -85,15 +88,36 @@ def _read_allowance(section: Section, *, last: bool = False) -> Allowance:
 
 
 class LimitStage:
-    """Holds every caller to the limits."""
+    """Holds every caller to the limits.
+
+    Args:
+        everybody: What everybody may use, where the limits say nothing of it.
+        buckets: Where it is kept how much everybody has used.
+        clock: Seconds that never go back.
+    """
 
     def __init__(
-        self, limits: Limits, buckets: Buckets | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        everybody: Allowance = _NO_LIMIT,
+        buckets: Buckets | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._limits = limits
+        self._everybody = everybody
+        self._limits = Limits(everybody=everybody)
         self._buckets = buckets or MemoryBuckets()
         self._clock = clock
         self._running: dict[str, int] = {}
+
+    def hold(self, limits: Limits) -> None:
+        """Hold to other limits from now on; what is used up of the old ones stays so."""
+        mine, theirs = self._everybody, limits.everybody
+        everybody = Allowance(
+            rate=theirs.rate or mine.rate,
+            concurrent=theirs.concurrent or mine.concurrent,
+            output_bytes=theirs.output_bytes or mine.output_bytes,
+            timeout=theirs.timeout or mine.timeout,
+        )
+        self._limits = replace(limits, everybody=everybody)
 
     async def run(self, exchange: Exchange, proceed: Proceed) -> Answer:
         """Let a request through within its limits; raises `ToolError` or `ProtocolError` beyond them."""
@@ -123,7 +147,7 @@ class LimitStage:
         """What this caller may use of everything together."""
         everybody = self._limits.everybody
         roles = () if exchange.principal is None else exchange.principal.roles
-        allowed = [self._limits.roles.get(role, Allowance()) for role in roles]
+        allowed = [self._limits.roles.get(role, _NO_LIMIT) for role in roles]
         if not self._limits.roles or not allowed:
             return everybody
         return Allowance(
@@ -165,7 +189,7 @@ def _widen(address: str) -> str:
 
 def _fence(exchange: Exchange, allowed: Allowance, tool: Allowance | None) -> None:
     """Set the time and the size of a call; a tool's own come first."""
-    tool = tool or Allowance()
+    tool = tool or _NO_LIMIT
     exchange.ruling = tool.timeout or allowed.timeout
     budget = tool.output_bytes or allowed.output_bytes
     if budget is not None:

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite
-from typing import NamedTuple, cast
+from typing import Protocol, cast
 
 from mcp_kernel.operations.rates import Rate, parse_rate
 
 
-class Fault(NamedTuple):
-    """A mistake: the keys that lead to it, and a text that says what is wrong and what would be right."""
+class Complain(Protocol):
+    """Takes what is wrong, with the keys that lead to it."""
 
-    path: tuple[str, ...]
-    text: str
+    def __call__(self, text: str, *keys: str) -> None: ...
 
 
 class Section:
-    """A table whose keys are taken one by one, by their type; what is wrong goes to `faults`, which it shares.
+    """A table whose keys are taken one by one, by their type; what is wrong goes to `complain`.
 
     What is wrong is taken for left out, so that all mistakes are found at once.
     """
 
-    def __init__(self, value: object, path: tuple[str, ...], faults: list[Fault]) -> None:
+    def __init__(self, value: object, path: tuple[str, ...], complain: Complain) -> None:
         self.path = path
-        self.faults = faults
+        self._complain = complain
         self._table = cast("Mapping[str, object]", value) if isinstance(value, Mapping) else dict[str, object]()
         self._known: set[str] = set()
         if not isinstance(value, Mapping):
@@ -33,7 +32,7 @@ class Section:
     def complain(self, text: str, key: str | None = None) -> None:
         """Note a mistake of a key, or of the whole table."""
         path = self.path if key is None else (*self.path, key)
-        self.faults.append(Fault(path, f"{'.'.join(path)} {text}"))
+        self._complain(f"{'.'.join(path)} {text}", *path)
 
     def _take(self, key: str) -> object:
         self._known.add(key)
@@ -82,18 +81,20 @@ class Section:
     def choice(self, key: str, choices: tuple[str, ...]) -> str:
         """Take one of several words; left out, it is the first."""
         value = self._take(key)
-        if value is not None and value not in choices:
+        for choice in choices:
+            if choice == value:
+                return choice
+        if value is not None:
             self.complain(f"is none of {', '.join(choices)}", key)
-            return choices[0]
-        return choices[0] if value is None else cast("str", value)
+        return choices[0]
 
     def sections(self, key: str) -> dict[str, Section]:
         """Take a table of tables, by their names."""
         value = self._take(key)
         if value is None:
             return {}
-        inner = Section(value, (*self.path, key), self.faults)
-        return {name: Section(table, (*inner.path, name), self.faults) for name, table in inner._table.items()}
+        inner = Section(value, (*self.path, key), self._complain)
+        return {name: Section(table, (*inner.path, name), self._complain) for name, table in inner._table.items()}
 
     def close(self) -> None:
         """Complain of the keys that nobody took."""

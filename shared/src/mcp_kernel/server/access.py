@@ -79,6 +79,7 @@ def _check_call(exchange: Exchange, view: View) -> None:
         given = cast("JsonObject", exchange.request.params.get("arguments") or {})
         arguments = tool.handler.arguments.parse(given)
         if not view.allows("tools", tool.name, arguments):
+            exchange.refusal = "policy"
             raise ToolError(view.explain(tool.name, arguments)) from Denied(str(exchange.principal))
     exchange.denied_tables = view.denied_tables("tools", tool.name, arguments)
 
@@ -86,6 +87,7 @@ def _check_call(exchange: Exchange, view: View) -> None:
 def _check_uri(exchange: Exchange, view: View) -> None:
     uri = cast("str", exchange.request.params["uri"])
     if not view.allows("resources", uri):
+        exchange.refusal = "policy"
         raise ResourceNotFound(uri) from Denied(str(exchange.principal))
     exchange.denied_tables = view.denied_tables("resources", uri)
 

@@ -65,6 +65,7 @@ def find_prompt(exchange: Exchange) -> Prompt:
     name = cast("str", exchange.request.params["name"])
     prompt = exchange.peer.server.prompts.get(name)
     if prompt is None or not prompt.shows(exchange.view):
+        exchange.refusal = None if prompt is None else "policy"
         raise ProtocolError(INVALID_PARAMS, f"Unknown prompt: {name}")
     return prompt
 

@@ -135,6 +135,7 @@ def find_tool(exchange: Exchange) -> Tool:
     name = cast("str", exchange.request.params["name"])
     tool = tools.get(name)
     if tool is None or not tool.shows(view):
+        exchange.refusal = None if tool is None else "policy"
         meant = nearest(name, [each.name for each in tools if each.shows(view)])
         hint = f". Did you mean {meant}?" if meant else ""
         raise ProtocolError(INVALID_PARAMS, f"Unknown tool: {name}{hint}")
@@ -149,6 +150,7 @@ def _check_scopes(exchange: Exchange, declared: Declaration) -> None:
     if missing:
         from mcp_kernel.server.principal import ask_for_scopes
 
+        exchange.refusal = "scopes"
         exchange.headers = ask_for_scopes(principal, declared.scopes)
         raise ProtocolError(
             INVALID_REQUEST,

@@ -13,7 +13,7 @@ from mcp_kernel.server.principal import Headers
 MOST_EVENTS: Final = 256  # kept on one stream; older ones cannot be resumed behind
 MOST_BYTES: Final = 4 * 1024 * 1024  # kept on one stream
 MOST_STREAMS: Final = 16  # that have ended and can still be resumed
-_TOLD: Final = frozenset((400, 403, 429))  # statuses that say something to a client with a session
+_TOLD: Final = frozenset((400, 403, 429, 503))  # statuses that say something to a client with a session
 
 
 class Stream:

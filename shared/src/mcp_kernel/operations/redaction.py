@@ -1,0 +1,130 @@
+"""What of a call's arguments goes into the audit log: not what is secret, and no more than can be read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from fnmatch import translate
+from hashlib import sha256
+from typing import Final, Literal, TypeAlias, cast
+
+from mcp_kernel.operations.settings import Complain, Section
+from mcp_kernel.protocol.jsonrpc import JsonObject, to_bytes
+
+Form: TypeAlias = Literal["full", "digest", "none"]
+_FORMS: Final = ("full", "digest", "none")
+
+REDACTED: Final = "[redacted]"
+SECRETS: Final = (
+    "*password*",
+    "*passwd*",
+    "*passphrase*",
+    "*secret*",
+    "*token*",
+    "*authorization*",
+    "*credential*",
+    "*apikey*",
+    "*accesskey*",
+    "*privatekey*",
+    "*cookie*",
+)
+"""Names whose values are secret, as patterns for the name in lower case without `-` and `_`."""
+
+_CUT: Final = "[cut]"
+_LONGEST: Final = 1000  # characters of a text
+_ROOM: Final = 16_384  # characters of all arguments together
+_USER: Final = re.compile(r"(?<=://)[^/?#@\s]*@")  # of a URI: a name, and often a password
+
+
+class Redaction:
+    """Makes arguments fit for the log.
+
+    Args:
+        names: Further patterns (`*` stands for anything) of names whose values are secret, at any depth.
+        form: `full` keeps the arguments without secrets, `digest` only the SHA-256 of these, `none` nothing.
+    """
+
+    def __init__(self, names: Iterable[str] = (), form: Form = "full") -> None:
+        patterns = [*SECRETS, *(_simplify(name) for name in names)]
+        self._secret = re.compile("|".join(translate(pattern) for pattern in patterns))
+        self._form = form
+
+    def apply(self, arguments: object) -> object:
+        """Return what is written of arguments; None for nothing."""
+        if self._form == "none" or arguments is None:
+            return None
+        if self._form == "digest":
+            return {"sha256": digest(self._walk(arguments, None))}
+        return self._walk(arguments, _Room())
+
+    def is_secret(self, name: str) -> bool:
+        """Tell whether a value of this name must not be seen."""
+        return self._secret.fullmatch(_simplify(name)) is not None
+
+    def _walk(self, value: object, room: _Room | None) -> object:
+        if room is not None and not room.take(8):
+            return _CUT
+        if isinstance(value, str):
+            return value if room is None else room.fit(value)
+        if isinstance(value, Mapping):
+            kept: JsonObject = {}
+            for name, inner in cast("Mapping[str, object]", value).items():
+                if room is not None and not room.take(len(name)):
+                    kept[_CUT] = _CUT
+                    break
+                kept[name] = REDACTED if self.is_secret(name) else self._walk(inner, room)
+            return kept
+        if isinstance(value, list):
+            items: list[object] = []
+            for inner in cast("list[object]", value):
+                items.append(self._walk(inner, room))
+                if items[-1] is _CUT:
+                    break
+            return items
+        return value
+
+
+def read_redaction(table: object, complain: Complain) -> Redaction:
+    """Read the table `[audit]` of the settings file; what is wrong in it goes to `complain`."""
+    section = Section(table, ("audit",), complain)
+    names = section.words("redact")
+    form = cast("Form", section.choice("arguments", _FORMS))
+    section.close()
+    return Redaction(names, form)
+
+
+class _Room:
+    """How much may still be written."""
+
+    def __init__(self) -> None:
+        self._left = _ROOM
+
+    def take(self, size: int) -> bool:
+        self._left -= size
+        return self._left >= 0
+
+    def fit(self, text: str) -> str:
+        most = min(_LONGEST, self._left)
+        self._left -= min(len(text), most)
+        return text if len(text) <= most else f"{text[:most]}… {_CUT}, {len(text)} characters"
+
+
+def digest(value: object) -> str:
+    """The SHA-256, in hexadecimal, of a JSON value, whatever the order of its keys."""
+    return sha256(to_bytes(_sort(value))).hexdigest()
+
+
+def _sort(value: object) -> object:
+    if isinstance(value, Mapping):
+        members = cast("Mapping[str, object]", value)
+        return {name: _sort(members[name]) for name in sorted(members)}
+    return [_sort(each) for each in cast("list[object]", value)] if isinstance(value, list) else value
+
+
+def hide_user(uri: str) -> str:
+    """A URI without who opens it, cut to what can be read."""
+    return _USER.sub(f"{REDACTED}@", uri[:_LONGEST])
+
+
+def _simplify(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")

@@ -1,0 +1,241 @@
+"""What is written of each request: once, whatever its end; with `required` before it is done."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.operations.logs import NOON, read_records
+from tests.operations.shop import audited, make_server, sound_calls
+from tests.stage import MODERN, in_both_eras, scene
+
+from mcp_kernel.auth.policy import read_policy
+from mcp_kernel.auth.resource.document import Document
+from mcp_kernel.operations.audit import AuditStage
+from mcp_kernel.operations.audit_file import AuditFile
+from mcp_kernel.operations.audit_writer import AuditWriter
+from mcp_kernel.operations.limits import Allowance, LimitStage
+from mcp_kernel.operations.rates import Rate
+from mcp_kernel.server.access import Authorization
+from mcp_kernel.server.principal import Knock, Principal, Refusal
+from mcp_kernel.testing.asgi import Site
+from mcp_kernel.testing.memory import Refused
+from mcp_kernel.transports.http import HttpApp, HttpOptions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.stage import Connect
+
+    from mcp_kernel.protocol.jsonrpc import JsonObject
+
+
+def test_a_line_says_who_asked_for_what_and_what_came_of_it(connect: Connect, tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+
+    @scene
+    async def play() -> None:
+        async with audited(path) as server, connect(server, MODERN, principal="ann") as client:
+            await client.call_tool("echo", {"text": "x"})
+            await client.call("resources/read", {"uri": "note://one"})
+
+    play()
+    call, read = sound_calls(path)
+    assert call.pop("time")[:2] == "20" and call.pop("ms") >= 0 and call.pop("bytes") > 100  # noqa: PT018  # one line
+    for name in ("seq", "prev", "hash", "call"):
+        del call[name]
+    assert call == {
+        "event": "call",
+        "principal": "ann",
+        "client": "tester 1",
+        "revision": MODERN,
+        "method": "tools/call",
+        "tool": "echo",
+        "arguments": {"text": "x"},
+        "decision": "allowed",
+        "outcome": "ok",
+    }
+    assert (read["method"], read["uri"], read["outcome"]) == ("resources/read", "note://one", "ok")
+
+
+ENDS: list[tuple[str, JsonObject, tuple[str, int | None]]] = [
+    ("echo", {"text": "x"}, ("ok", None)),
+    ("echo", {}, ("tool error", None)),
+    ("fail", {"how": "told"}, ("tool error", None)),
+    ("fail", {"how": "peer"}, ("error", -32602)),
+    ("fail", {"how": "bug"}, ("internal error", -32603)),
+    ("nothing", {}, ("error", -32602)),
+    ("hang", {}, ("timed out", None)),
+]
+
+
+@in_both_eras
+def test_every_end_leaves_one_line(connect: Connect, revision: str, tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+
+    @scene
+    async def play() -> None:
+        async with audited(path) as server, connect(server, revision) as client:
+            for tool, arguments, _ in ENDS:
+                try:
+                    await client.call_tool(tool, arguments)
+                except Refused:
+                    continue
+            identifier = client.request("tools/call", {"name": "hang"})
+            client.wire.cancel(identifier)
+            await client.wire.quiet()
+            client.request("tools/call", {"name": "hang"})
+
+    play()
+    said = [(record["tool"], (record["outcome"], record.get("code"))) for record in sound_calls(path)]
+    assert said == [(tool, end) for tool, _, end in ENDS] + [("hang", ("cancelled", None)), ("hang", ("closed", None))]
+
+
+def test_a_handler_that_clings_to_its_work_leaves_one_line_too(connect: Connect, tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+
+    @scene
+    async def play() -> None:
+        async with audited(path) as server:
+            free = asyncio.Event()
+
+            @server.tool()
+            async def cling() -> str:
+                """Hear nothing."""
+                while not free.is_set():
+                    with suppress(asyncio.CancelledError):
+                        await free.wait()
+                return "done"
+
+            async with connect(server, MODERN) as client:
+                await client.call_tool("cling", {})
+                free.set()
+                await client.wire.quiet()
+
+    play()
+    assert [record["outcome"] for record in sound_calls(path)] == ["timed out"]
+
+
+def test_a_parked_request_and_its_retry_are_a_line_each(connect: Connect, tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+
+    @scene
+    async def play() -> None:
+        def agree(method: str, params: JsonObject) -> JsonObject:
+            return {"action": "accept", "content": {"sure": True}}
+
+        forms: JsonObject = {"elicitation": {"form": {}}}
+        async with audited(path) as server, connect(server, MODERN, capabilities=forms, answer=agree) as client:
+            await client.call_tool("ask", {})
+
+    play()
+    assert [record["outcome"] for record in sound_calls(path)] == ["asked", "ok"]
+
+
+def test_a_task_has_a_line_for_its_handle_and_one_for_its_end(connect: Connect, tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+
+    @scene
+    async def play() -> None:
+        tasks: JsonObject = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+        async with audited(path) as server, connect(server, MODERN, capabilities=tasks) as client:
+            await client.call_tool("work", {})
+            await client.wire.quiet()
+
+    play()
+    handle, end = sound_calls(path)
+    assert (handle["outcome"], end["outcome"]) == ("task", "ok")
+    assert handle["call"] == end["call"]
+    assert handle["bytes"] > 0 == end["bytes"]
+
+
+def test_each_member_of_a_batch_is_a_line(connect: Connect, tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+
+    @scene
+    async def play() -> None:
+        async with audited(path) as server, connect(server, "2025-03-26") as client:
+            call = {"jsonrpc": "2.0", "method": "tools/call"}
+            params = [{"name": "echo", "arguments": {"text": "x"}}, {"name": "fail", "arguments": {"how": "told"}}]
+            client.wire.send([{**call, "id": f"b{number}", "params": each} for number, each in enumerate(params)])
+            await client.wire.answer("b1")
+
+    play()
+    assert [record["outcome"] for record in sound_calls(path)] == ["ok", "tool error"]
+
+
+@in_both_eras
+def test_a_refusal_of_a_stage_is_told_from_a_failure(connect: Connect, revision: str, tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+
+    @scene
+    async def play() -> None:
+        limit = LimitStage(Allowance(rate=Rate(1, 60.0)))
+        async with audited(path, limit) as server, connect(server, revision) as client:
+            await client.call_tool("echo", {"text": "x"})
+            await client.call_tool("echo", {"text": "y"})
+
+    play()
+    assert [(record["decision"], record.get("refused_by")) for record in sound_calls(path)] == [
+        ("allowed", None),
+        ("refused", "limit"),
+    ]
+
+
+class Closed:
+    """A gate that lets one in."""
+
+    async def admit(self, knock: Knock) -> Principal | Refusal:
+        """Ask for the word."""
+        return Principal("ann") if knock.values(b"authorization") else Refusal(401, "Who are you?")
+
+    def document(self, knock: Knock) -> bytes | None:
+        """There is none."""
+
+    async def close(self) -> None:
+        """Hold nothing."""
+
+
+def test_who_is_turned_away_at_the_gate_is_written_down_and_a_flood_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+
+    @scene
+    async def play() -> None:
+        server = make_server()
+        log = AuditWriter(AuditFile(path, NOON))
+        gate = AuditStage(log).watch(Closed())
+        async with Site(HttpApp(server, HttpOptions(gate=gate))) as site:
+            assert await site.post("{", {"authorization": "x"}).started() == 400
+            for _ in range(700):
+                assert await site.post("{").started() == 401
+        await log.close()
+
+    play()
+    records = read_records(path)
+    assert 600 <= len(records) <= 620
+    first = records[0]
+    assert (first["event"], first["refused_by"], first["status"]) == ("refused", "gate", 401)
+    assert (first["http"], first["address"], first["reason"]) == ("POST /mcp", "127.0.0.1", "Who are you?")
+
+
+@in_both_eras
+def test_what_a_policy_hides_is_told_in_the_log(connect: Connect, revision: str, tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+
+    @scene
+    async def play() -> None:
+        async with audited(path, Authorization()) as server:
+            document = Document(tmp_path / "auth.toml", '[roles.reader]\ntools = ["echo"]')
+            server.govern(read_policy(document))
+            async with connect(server, revision, principal=Principal("ann", ("reader",))) as client:
+                await client.call_tool("echo", {"text": "x"})
+                with pytest.raises(Refused):
+                    await client.call_tool("hang", {})
+                with pytest.raises(Refused):
+                    await client.call_tool("nothing", {})
+
+    play()
+    said = [(record["tool"], record["decision"], record.get("refused_by")) for record in sound_calls(path)]
+    assert said == [("echo", "allowed", None), ("hang", "refused", "policy"), ("nothing", "allowed", None)]
