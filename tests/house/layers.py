@@ -29,6 +29,7 @@ LAYERS: Final = {
     "deployment": 4,  # who is let in, and what stands around every request
     "page": 4,  # the page for a browser: files, and who serves them
     "workers": 4,  # processes, and nothing of what they serve
+    "tls": 4,  # the files that encryption takes
     "serving": 5,
     "cli": 6,
     "console": 7,  # the command `mcp-kernel`

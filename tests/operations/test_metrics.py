@@ -220,11 +220,22 @@ def test_a_served_program_shows_its_figures(own_port: bool) -> None:
             assert process.wait(10) == 0
 
 
-def test_figures_over_a_pipe_are_refused_with_what_to_do() -> None:
-    command = [sys.executable, "-m", "mcp_server_everything", "--metrics"]
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        (["--metrics"], "add --transport http"),
+        (["--transport", "http", "--port", "0", "--workers", "2", "--metrics"], "replicas of one each"),
+        (
+            ["--transport", "http", "--port", "0", "--workers", "2", "--metrics-port", "9"],
+            "replicas of one each",
+        ),
+    ],
+)
+def test_figures_that_cannot_be_shown_so_are_refused_with_what_to_do(options: list[str], advice: str) -> None:
+    command = [sys.executable, "-m", "mcp_server_everything", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "add --transport http" in done.stderr
+    assert advice in done.stderr
 
 
 def test_a_bucket_holds_what_the_smaller_ones_hold() -> None:

@@ -274,6 +274,9 @@ def _add_http(group: argparse._ArgumentGroup) -> None:  # pyright: ignore[report
         help="an origin whose pages may use the server, as https://app.example",
     )
     add("--console", action="store_true", help="serve a page at / to try the server in a browser (--transport http)")
+    add("--tls-cert", metavar="FILE", help="serve over TLS, with this certificate and those that lead to its root")
+    add("--tls-key", metavar="FILE", help="the certificate's private key")
+    add("--tls-client-ca", metavar="FILE", help="serve nobody without a certificate that leads to one of these")
     add("--session-idle", type=positive, default=1800.0, metavar="S", help="seconds until an unused session ends")
     add("--drain", type=positive, default=3.0, metavar="S", help="seconds for calls in flight at the end (default: 3)")
 

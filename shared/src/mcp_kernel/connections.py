@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from mcp_kernel.server.principal import CERTIFICATE
+
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -49,6 +51,7 @@ class Bounded(HttpToolsProtocol):
     _behind = 0  # bytes of the requests that wait for their turn
     _held = b""
     _served: RequestResponseCycle | None = None
+    _certificate: bytes | None = None  # of the client, in DER
     _timer: asyncio.TimerHandle | None = None
     _in_head = True
     _is_over = False  # this head is over the limit
@@ -56,6 +59,8 @@ class Bounded(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
+        secured = transport.get_extra_info("ssl_object")
+        self._certificate = None if secured is None else secured.getpeercert(binary_form=True)
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -109,6 +114,11 @@ class Bounded(HttpToolsProtocol):
     def _is_serving(self) -> bool:
         """Tell whether an answer is due before that to the head which is read now."""
         return bool(self.pipeline) or (self.cycle is not None and not self.cycle.response_complete)  # pyright: ignore[reportUnnecessaryComparison]  # None before the first request
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._certificate is not None:  # uvicorn tells an application nothing of it
+            self.scope[CERTIFICATE] = self._certificate  # pyright: ignore[reportGeneralTypeIssues]  # a key of our own
 
     def on_url(self, url: bytes) -> None:
         self._fields += len(url)

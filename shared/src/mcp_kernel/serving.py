@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from mcp_kernel.operations.logs import hide_secrets
+from mcp_kernel.tls import Tls, read_tls
 from mcp_kernel.transports.http import HttpApp, HttpOptions
 from mcp_kernel.transports.incoming import Receive, Scope, Send
 from mcp_kernel.workers import Workers, inherit, is_worker
@@ -61,7 +62,10 @@ def serve_http(server: Server, arguments: argparse.Namespace, gate: Gate | None 
 def _serve_with_workers(what: str, arguments: argparse.Namespace) -> str | None:
     """Have other processes serve, until a signal comes; then end this one."""
     try:
+        read_tls(arguments)
         listener = _listen(arguments)
+    except ValueError as error:
+        return str(error)
     except OSError as error:
         return _cannot_listen(arguments, error)
     sys.stderr.write(f"{what} serves {_address(listener, arguments)} with {arguments.workers} workers\n")
@@ -94,9 +98,12 @@ def serve_app(
         aside: A second socket that listens, where the application shows its figures.
     """
     try:
+        tls = read_tls(arguments)
         is_one_of_several = is_worker()
         listener = inherit() if is_one_of_several else _listen(arguments)
-        run = _prepare(endpoint, front or endpoint, arguments)
+        run = _prepare(endpoint, front or endpoint, arguments, tls)
+    except ValueError as error:
+        return str(error)
     except ImportError:
         return "HTTP needs uvicorn: install mcp-kernel[http]"
     except OSError as error:
@@ -121,7 +128,7 @@ def _front(server: Server, endpoint: HttpApp, options: HttpOptions) -> PageApp:
 
 
 def _prepare(
-    endpoint: Served, app: Served | PageApp, arguments: argparse.Namespace
+    endpoint: Served, app: Served | PageApp, arguments: argparse.Namespace, tls: Tls
 ) -> Callable[[list[socket.socket]], None]:
     """Set up uvicorn for an application and return what serves it on open sockets, and closes the endpoint then."""
     import uvicorn
@@ -129,6 +136,8 @@ def _prepare(
     try:
         from mcp_kernel.connections import Bounded
     except ImportError:  # without httptools, over h11, which bounds a head by itself
+        if tls.get("ssl_ca_certs"):
+            raise ValueError("--tls-client-ca needs httptools: install mcp-kernel[http]") from None
         Bounded = "h11"  # noqa: N806  # the class's name, or uvicorn's for the other
 
     config = uvicorn.Config(
@@ -143,6 +152,7 @@ def _prepare(
         proxy_headers=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=1,
+        **tls,
     )
     return _server_class(endpoint, arguments.drain)(config).run
 
@@ -237,4 +247,4 @@ def _address(listener: socket.socket, arguments: argparse.Namespace, path: str |
     if isinstance(listener.getsockname(), str):
         return f"{path} on {arguments.uds}"
     host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
-    return f"http://{host}:{listener.getsockname()[1]}{path}"
+    return f"{'https' if getattr(arguments, 'tls_cert', None) else 'http'}://{host}:{listener.getsockname()[1]}{path}"

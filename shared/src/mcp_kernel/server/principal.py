@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
+
+CERTIFICATE: Final = "mcp_kernel.certificate"
+"""The key in an ASGI scope for the client's certificate, in DER."""
 
 
 @dataclass(frozen=True, slots=True)

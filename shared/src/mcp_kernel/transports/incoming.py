@@ -8,7 +8,7 @@ from typing import Final, TypeAlias, cast
 
 from mcp_kernel.errors import INVALID_REQUEST
 from mcp_kernel.protocol.jsonrpc import Failure, encode
-from mcp_kernel.server.principal import Headers, Knock, Principal
+from mcp_kernel.server.principal import CERTIFICATE, Headers, Knock, Principal
 
 Scope: TypeAlias = MutableMapping[str, object]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, object]]]
@@ -16,7 +16,6 @@ Send: TypeAlias = Callable[[MutableMapping[str, object]], Awaitable[None]]
 Pairs: TypeAlias = list[tuple[bytes, bytes]]
 
 PRINCIPAL: Final = "mcp_kernel.principal"
-CERTIFICATE: Final = "mcp_kernel.certificate"
 JSON: Final = (b"content-type", b"application/json")
 _STREAM: Final[Pairs] = [
     (b"content-type", b"text/event-stream"),

@@ -15,6 +15,7 @@ from mcp_kernel.auth.resource.bearer import (
     write_proof_challenge,
 )
 from mcp_kernel.auth.resource.binding import ALGORITHMS, Bindings, Presented, Unproved
+from mcp_kernel.auth.resource.certificates import Wallet, read_certificate
 from mcp_kernel.auth.resource.document import Document
 from mcp_kernel.auth.resource.following import AuthFile
 from mcp_kernel.auth.resource.keys import KeyRing
@@ -46,6 +47,7 @@ class ResourceGate:
         self._now = now
         self._settings = Settings()
         self._ring = KeyRing(())
+        self._wallet = Wallet(())
         self._verifier: Verifier | None = None
         self._bindings = Bindings(now)
         self.file: AuthFile | None = None
@@ -69,6 +71,7 @@ class ResourceGate:
 
         def use() -> None:
             self._settings, self._ring, self._verifier = settings, KeyRing(settings.keys), verifier
+            self._wallet = Wallet(settings.certificates)
 
         return use
 
@@ -78,13 +81,17 @@ class ResourceGate:
             self.file.look()
         resource = self._settings.resource or self._place.locate(knock)
         try:
+            certificate = read_certificate(knock, from_proxy=self._place.trusts(knock))
             credential = read_credential(knock)
+            owner = self._wallet.find(certificate) if credential is None and certificate else None
+            if owner is not None:
+                return Principal(f"certificate {quote(owner.name, safe='')}", owner.roles, owner.scopes)
             if credential is None:
                 return self._challenge(resource, 401, "Say who you are: with Authorization: Bearer, or X-API-Key")
             key = self._ring.find(credential.text) if credential.scheme != "dpop" else None
             if key is not None:
                 return self._admit_key(key, metadata_url(resource) if self._settings.tokens else "")
-            return await self._admit_token(credential, knock, resource)
+            return await self._admit_token(credential, knock, resource, certificate)
         except Unusable as error:
             return self._challenge(resource, error.status, str(error), error.error)
         except Unproved as error:
@@ -99,7 +106,9 @@ class ResourceGate:
             raise Rejected("The key has expired")
         return Principal(f"key {quote(key.name, safe='')}", key.roles, key.scopes, metadata=metadata)
 
-    async def _admit_token(self, credential: Credential, knock: Knock, resource: str) -> Principal | Refusal:
+    async def _admit_token(
+        self, credential: Credential, knock: Knock, resource: str, certificate: bytes | None
+    ) -> Principal | Refusal:
         tokens, verifier = self._settings.tokens, self._verifier
         if tokens is None or verifier is None or credential.scheme == "key":
             raise Rejected("The key is unknown")
@@ -112,7 +121,7 @@ class ResourceGate:
                 scheme=credential.scheme,
                 token=credential.text,
                 proofs=knock.values(b"dpop"),
-                certificate=knock.certificate,
+                certificate=certificate,
                 method=knock.method,
                 url=self._place.spell(knock, resource),
             ),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from mcp_kernel.auth.address import is_loopback, split_url
+from mcp_kernel.auth.resource.certificates import Certificate
 from mcp_kernel.auth.resource.document import Document
 from mcp_kernel.auth.resource.section import Section, suggest
 
@@ -74,6 +75,7 @@ class Settings:
     resource: str = ""
     keys: tuple[Key, ...] = ()
     tokens: Jwt | Introspection | None = None
+    certificates: tuple[Certificate, ...] = ()
 
 
 def read_settings(document: Document, public_url: str = "") -> Settings:
@@ -82,8 +84,8 @@ def read_settings(document: Document, public_url: str = "") -> Settings:
     resource = public_url or _read_url(top, "resource")
     top.value("resource")
     tokens = _read_tokens(document, top)
-    settings = Settings(resource, _read_keys(document, top), tokens)
-    if not any(name in top for name in ("keys", "jwt", "introspection")):
+    settings = Settings(resource, _read_keys(document, top), tokens, _read_certificates(document, top))
+    if not any(name in top for name in ("keys", "jwt", "introspection", "certificates")):
         top.complain("nobody is let in: add [[keys]] (mcp-kernel keys new), [jwt] or [introspection]")
     top.finish(*_ELSEWHERE)
     return settings
@@ -137,6 +139,45 @@ def _read_key(document: Document, section: Section) -> Key:
         _require_role(document, section, role, "roles", index)
     section.finish()
     return key
+
+
+def _read_certificates(document: Document, top: Section) -> tuple[Certificate, ...]:
+    listed = top.value("certificates")
+    if listed is None:
+        return ()
+    if not isinstance(listed, list):
+        top.complain("certificates is an array of tables: begin each with [[certificates]]", "certificates")
+        return ()
+    found: list[Certificate] = []
+    for index in range(len(listed)):  # pyright: ignore[reportUnknownArgumentType]  # of whatever
+        section = Section(document, "certificates", index)
+        each = _read_certificate(document, section)
+        if any(each.name == other.name for other in found):
+            section.complain(f"a certificate is named {each.name} already; names tell them apart", "name")
+        found.append(each)
+    return tuple(found)
+
+
+def _read_certificate(document: Document, section: Section) -> Certificate:
+    name, said, subject = section.text("name", required=True), section.text("fingerprint"), section.text("subject")
+    if name and not _NAME.fullmatch(name):
+        section.complain("a name has no control characters, and 200 characters at most", "name")
+    found = _HASH.fullmatch(said.replace(":", "").replace("sha256", "sha256:", 1)) if said else None
+    if bool(said) == bool(subject):
+        section.complain("say which certificate: fingerprint (sha256:…) or subject (CN=…), one of the two")
+    elif said and not found:
+        section.complain("a fingerprint is sha256: and 64 hexadecimal digits, of the certificate in DER", "fingerprint")
+    certificate = Certificate(
+        name=name,
+        digest=bytes.fromhex(found[1]) if found else b"",
+        subject=subject,
+        roles=section.texts("roles") or (),
+        scopes=frozenset(_read_scopes(section, "scopes")),
+    )
+    for index, role in enumerate(certificate.roles):
+        _require_role(document, section, role, "roles", index)
+    section.finish()
+    return certificate
 
 
 def _read_expiry(section: Section) -> float | None:
