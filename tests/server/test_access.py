@@ -232,6 +232,26 @@ async def test_a_listen_stream_is_granted_what_may_be_used(connect: Connect) -> 
         assert granted == {"toolsListChanged": True}
 
 
+@in_both_eras
+@scene
+async def test_a_policy_that_changes_holds_from_the_next_request_on(connect: Connect, revision: str) -> None:
+    server = make_server()
+    async with connect(server, revision, principal=Principal("ann", ("reader",))) as client:
+        await client.subscribe("note://index")
+        assert await shown(client, "tools/list", "tools", "name") == ["look", "search"]
+        server.govern(Policy([role("reader", tools="wipe")]))
+        await client.wire.notification("notifications/tools/list_changed")
+        server.changed("note://index")  # to which he may not listen any more
+        assert await shown(client, "tools/list", "tools", "name") == ["wipe"]
+        assert "Unknown tool: IT" in await refusal(client, "tools/call", {"name": "look"})
+        assert await shown(client, "resources/list", "resources", "uri") == []
+        server.govern(POLICY)
+        server.changed("note://index")
+        await client.wire.notification("notifications/resources/updated")
+        await client.wire.quiet()
+        assert [said.get("method") for said in client.wire.received].count("notifications/resources/updated") == 1
+
+
 class Lobby:
     """Stands where a gate will: whoever the switch names is the principal."""
 

@@ -16,6 +16,7 @@ from tests.transports.host import Host, surroundings
 
 from mcp_server_postgres.target import Target, redact
 
+BY_TOKEN = ["postgresql://x", "--set-role-from", "role", "--auth", "auth.toml", "--transport", "http"]
 SERVER = [sys.executable, "-m", "mcp_server_postgres"]
 
 
@@ -48,6 +49,8 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         (["postgresql://x", "--set-role-from", "role"], "add --auth FILE"),
         (["postgresql://x", "--set-local", "app.user=sub"], "add --auth FILE"),
         (["postgresql://x", "--set-local", "row_security=sub"], "with a dot"),
+        ([*BY_TOKEN, "--allow-superuser"], "do not go together"),
+        ([*BY_TOKEN, "--allow-function", "pg_catalog.set_config"], "any role or setting"),
         (["postgresql://x", "--set-local", "app.user"], "NAME=CLAIM"),
         (["postgresql://x", "--set-local", "app.user; RESET ROLE=sub"], "with a dot"),
     ],

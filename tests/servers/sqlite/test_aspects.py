@@ -7,13 +7,19 @@ import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.stage import scene
+from tests.stage import judged_client, scene
 
+from mcp_kernel.auth.policy import Pattern, Role
+from mcp_kernel.auth.policy import Policy as Roles
+from mcp_kernel.server.access import Authorization
+from mcp_kernel.server.principal import Principal
 from mcp_server_sqlite.database import MOST_ASPECTS, MOST_AT_ONCE, Database
 from mcp_server_sqlite.policy import Policy
 from mcp_server_sqlite.refusals import Refusal
+from mcp_server_sqlite.server import build
 
 
 @pytest.fixture
@@ -46,6 +52,21 @@ async def test_what_the_operator_withholds_stays_withheld(path: Path) -> None:
     narrowed = await database.without(frozenset({"goods"}))
     assert await narrowed.table_names() == []
     await database.close()
+
+
+@scene
+async def test_a_table_that_is_denied_and_not_there_is_told_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    allowed: Any = {"tools": (Pattern("query"),)}
+    server = build([Database.open(path)], Policy())
+    server.use([Authorization()])
+    server.govern(Roles([Role("clerk", allowed, frozenset({"wages", "wagse"}))]))
+    async with judged_client(server, principal=Principal("ann", ("clerk",))) as client:
+        for _ in range(2):
+            assert "tea" in str(await client.call_tool("query", {"sql": "SELECT * FROM goods"}))
+    await server.close()
+    (record,) = [each for each in caplog.records if "wagse" in each.getMessage()]
+    assert "deny_tables" in record.getMessage()
+    assert not any("named wages" in each.getMessage() for each in caplog.records)
 
 
 @scene

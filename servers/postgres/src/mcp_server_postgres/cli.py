@@ -189,6 +189,8 @@ def _claims(line: CommandLine, arguments: argparse.Namespace) -> Claims:
     claims = Claims(arguments.set_role_from, tuple(arguments.set_local))
     if claims.are_needed and getattr(arguments, "auth", None) is None:
         line.error("--set-role-from and --set-local read the tokens of callers: add --auth FILE")
+    if claims.are_needed and any(name.lower().endswith("set_config") for name in arguments.allow_function or ()):
+        line.error("with --allow-function set_config a caller could take on any role or setting: leave it out")
     if claims.role is not None and arguments.allow_superuser:
         line.error("--set-role-from and --allow-superuser do not go together: a superuser may become any role")
     return claims

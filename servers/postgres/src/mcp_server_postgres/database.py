@@ -146,7 +146,9 @@ class Database:
         """Name what is denied or masked but not in the database: a misspelling there is a silent hole."""
         async with self._visit() as visit:
             missing = await catalog.find_unmatched(visit.connection, self.policy)
-        return [f"Nothing in {self} is named {name}: check --deny-table and --mask-column." for name in missing]
+        return [
+            f"Nothing in {self} is named {name}: check --deny-table, --mask-column and deny_tables." for name in missing
+        ]
 
     async def check(self) -> "Standing":
         """Connect, and find out whether the role is fit for what the policy asks."""

@@ -143,7 +143,7 @@ class Database:
             return unmatched(reader.scope, catalog.list_columns(reader), self.policy)
 
         return [
-            f"Nothing in {self.path} is named {name}: check --deny-table and --mask-column."
+            f"Nothing in {self.path} is named {name}: check --deny-table, --mask-column, deny_tables."
             for name in await self._read(job)
         ]
 

@@ -14,6 +14,7 @@ from mcp_kernel.server.exchange import Ending, Exchange
 from mcp_kernel.server.roots import FollowedRoots
 
 if TYPE_CHECKING:
+    from mcp_kernel.server.access import View
     from mcp_kernel.server.principal import Headers, Principal
     from mcp_kernel.server.server import Server
 
@@ -96,6 +97,12 @@ class Peer:
         self.roots: FollowedRoots | None = None  # None: asked for in each call
         self._closed: asyncio.Future[None] | None = None
         self._held: dict[bytes, None] = {}
+
+    @property
+    def view(self) -> View | None:
+        """What of the server the client may use; None where there is no policy."""
+        policy = self.server.policy
+        return None if policy is None else policy.view(self.principal)
 
     def receive(self, data: bytes) -> None:
         """Take one message, or a batch; what it is answered with goes to the outlet when it is ready."""

@@ -19,6 +19,7 @@ from mcp_kernel.protocol.jsonrpc import JsonObject, Notification, encode
 from mcp_kernel.protocol.modern import on_stream
 
 if TYPE_CHECKING:
+    from mcp_kernel.server.access import View
     from mcp_kernel.server.exchange import Exchange
     from mcp_kernel.server.peer import Peer
     from mcp_kernel.server.store import Store
@@ -144,12 +145,12 @@ class Subscriptions:
     # --- what changed ---
 
     def changed(self, uri: str) -> None:
-        """Tell those who subscribed to a resource that it changed."""
+        """Tell those who subscribed to a resource, and may still read it, that it changed."""
         for peer in self._subscribers:
-            if uri in peer.session.subscriptions:
+            if uri in peer.session.subscriptions and _may_read(peer.view, uri):
                 peer.announce(encode(Notification("notifications/resources/updated", {"uri": uri})))
         for listener in self._listeners:
-            if uri in listener.uris:
+            if uri in listener.uris and _may_read(listener.exchange.view, uri):
                 listener.send("notifications/resources/updated", {"uri": uri})
 
     def list_changed(self, kind: Kind) -> None:
@@ -215,6 +216,10 @@ class Subscriptions:
         for task in self._watching.values():
             task.cancel()
         self._watching = {}
+
+
+def _may_read(view: View | None, uri: str) -> bool:
+    return view is None or view.allows("resources", uri)
 
 
 def _texts(asked: JsonObject, name: str) -> list[str]:

@@ -96,6 +96,10 @@ class Database(Protocol):
         """Write one table, or all, as SQL."""
         ...
 
+    async def policy_warnings(self) -> list[str]:
+        """Name what is withheld but not there: a misspelling is a hole that nobody sees."""
+        ...
+
     async def without(self, tables: frozenset[str]) -> Database:
         """Give the same database for somebody for whom these tables do not exist either."""
         ...

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 import typing
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from mcp_kernel.server.context import Context
 from mcp_kernel.server.server import Server
@@ -16,6 +17,8 @@ Narrow: TypeAlias = Callable[[Database, Context], Awaitable[Database]]
 """Gives a database as the principal of a request may see it; raises one of the server's `tool_errors` for a no."""
 
 _CONTEXT = "context"
+_LOG = logging.getLogger("mcp_kernel")
+_MOST_CHECKED: Final = 1000  # sets of tables, which come from the operator's file
 
 
 async def withhold(database: Database, context: Context) -> Database:
@@ -30,13 +33,14 @@ class Seen:
     def __init__(self, databases: Databases, narrow: Narrow) -> None:
         self.databases = databases
         self._narrow = narrow
+        self._checked: set[tuple[str, frozenset[str]]] = set()
 
     def bind(self, function: Handler) -> Handler:
         """Return a handler as clients see it; `function` takes a parameter `database`."""
 
         @functools.wraps(function)
         async def bound(database: Database, context: Context, **arguments: object) -> object:
-            return await function(database=await self._narrow(database, context), **arguments)
+            return await function(database=await self.narrow(database, context), **arguments)
 
         signature = inspect.signature(function)
         context = inspect.Parameter(_CONTEXT, inspect.Parameter.KEYWORD_ONLY)
@@ -45,9 +49,19 @@ class Seen:
         bound.__annotations__ = {**hints, _CONTEXT: Context}
         return self.databases.bind(bound)
 
+    async def narrow(self, database: Database, context: Context) -> Database:
+        """Give a database as whoever asks may see it; once for each set of tables, tell the log what is misspelt."""
+        narrowed = await self._narrow(database, context)
+        denied = (database.name, context.denied_tables)
+        if context.denied_tables and denied not in self._checked and len(self._checked) < _MOST_CHECKED:
+            self._checked.add(denied)
+            for warning in await narrowed.policy_warnings():
+                _LOG.warning("%s", warning)
+        return narrowed
+
     async def table_names(self, server: Server, database: Database, context: Context) -> Sequence[str]:
         """The tables of a database; none while it cannot be opened, since lists must answer all the same."""
         try:
-            return await (await self._narrow(database, context)).table_names()
+            return await (await self.narrow(database, context)).table_names()
         except server.tool_errors:
             return []
