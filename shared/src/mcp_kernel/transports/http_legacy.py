@@ -138,6 +138,7 @@ class SessionEndpoint:
         if session is None:
             return
         await self.pass_on(session, message)
+        session.peer.principal = incoming.principal  # again: meanwhile a request with another token may have come
         if isinstance(message, list):
             stream = session.streams.open(*(each.id for each in message if isinstance(each, Request)))
             dispatch.take_batch(session.peer, message, partial(session.finish, stream))
