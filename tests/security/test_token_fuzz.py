@@ -67,11 +67,15 @@ def payload_of(claims: Any) -> bytes:
 ANYTHING = st.fixed_dictionaries(
     {},
     optional={
-        "authorization": tokens().map("Bearer {}".format) | LATIN | LATIN.map("Bearer {}".format) | st.lists(LATIN),
+        "authorization": tokens().map("Bearer {}".format)
+        | tokens().map("DPoP {}".format)
+        | LATIN
+        | LATIN.map("Bearer {}".format)
+        | st.lists(LATIN),
         "x-api-key": LATIN | st.lists(LATIN, max_size=2),
         "x-forwarded-host": LATIN,
         "x-forwarded-proto": LATIN,
-        "dpop": LATIN,
+        "dpop": tokens() | LATIN,
         "client-cert": LATIN,
     },
 )
@@ -98,6 +102,6 @@ async def ask_twice(headers: Headers, query: str) -> None:
             status = await visit.started()
             assert status in REFUSED or status == 200, (status, headers, query)
             if status == 401:
-                assert visit.headers["www-authenticate"].startswith("Bearer")
+                assert visit.headers["www-authenticate"].startswith(("Bearer", "DPoP"))
             assert await knock(site, bearer(authority.token())).started() == 200
             assert await knock(site, {"x-api-key": "mcp_k"}).started() == 200
