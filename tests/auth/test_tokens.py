@@ -163,6 +163,24 @@ async def test_a_key_that_checks_no_signature_is_passed_over(tmp_path: Path, ent
         assert await knock(site, bearer(authority.token("rsa"))).started() == 200
 
 
+@scene
+async def test_a_short_key_of_the_issuer_is_not_used(tmp_path: Path) -> None:
+    authority = Authority()
+    authority.published = [public_jwk("short"), public_jwk("rsa")]
+    async with authority.entrance(tmp_path).visit() as site:
+        assert await knock(site, bearer(authority.token("short"))).started() == 401
+        assert await knock(site, bearer(authority.token("rsa"))).started() == 200
+
+
+@scene
+async def test_only_the_algorithms_that_the_file_names_are_taken(tmp_path: Path) -> None:
+    authority = Authority()
+    text = FILE.replace("role_claim", "algorithms = ['RS256']\nrole_claim")
+    async with authority.entrance(tmp_path, text).visit() as site:
+        for key, status in (("ec", 401), ("ed", 401), ("rsa", 200)):
+            assert await knock(site, bearer(authority.token(key))).started() == status
+
+
 @pytest.mark.parametrize(
     "metadata",
     [

@@ -49,6 +49,7 @@ class ResourceGate:
         self._ring = KeyRing(())
         self._wallet = Wallet(())
         self._verifier: Verifier | None = None
+        self._verifiers: list[Verifier] = []  # with those that an earlier file wanted, which may be in use still
         self._bindings = Bindings(now)
         self.file: AuthFile | None = None
 
@@ -66,6 +67,7 @@ class ResourceGate:
         elif settings.tokens != self._settings.tokens and not document.mistakes:
             try:
                 verifier = self._make_verifier(settings.tokens)
+                self._verifiers.append(verifier)
             except ImportError:
                 document.complain("tokens need more packages: install mcp-kernel[auth]", section)
 
@@ -149,8 +151,8 @@ class ResourceGate:
 
     async def close(self) -> None:
         """Leave nothing behind."""
-        if self._verifier is not None:
-            await self._verifier.close()
+        for verifier in self._verifiers:
+            await verifier.close()
 
 
 def _make_verifier(tokens: Jwt | Introspection) -> Verifier:
