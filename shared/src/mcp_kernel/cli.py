@@ -307,6 +307,7 @@ def _add_shared_use(group: argparse._ArgumentGroup) -> None:  # pyright: ignore[
         metavar="FILE",
         help="write a line about every request, in a chain that shows what was changed",
     )
+    add("--idempotency-lifetime", type=positive, metavar="S", help="seconds for which answers by key are kept (a day)")
     add("--audit-required", action="store_true", help="do nothing that the audit log has not on the disk before")
 
 

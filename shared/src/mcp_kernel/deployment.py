@@ -2,9 +2,9 @@
 
 The order of the pipeline is decided here and nowhere else. Over HTTP a gate authenticates first, before a body is
 read. Then, outermost first, the stages: what observes and what keeps the audit log see everything, refusals included;
-what authorises comes before what limits, so that nobody uses up a budget with calls that he may not make; what answers
-a repeated call from memory comes last, right before the handler. The time limit and the output budget are the
-handler's own (`Server.timeout`, `Server.max_output_bytes`).
+what authorises comes before what limits, so that nobody uses up a budget with calls that he may not make. What answers
+a repeated call with the first one's answer, the time limit and the output budget are a tool's own, right before its
+handler (`server/repeats.py`, `Server.timeout`, `Server.max_output_bytes`).
 
 Everything is off by default and costs nothing then: what implements it is imported when it is asked for.
 """
@@ -41,6 +41,10 @@ def prepare(server: Server, arguments: argparse.Namespace) -> Gate | None:
     audit, limit = _keep_audit(server, arguments), _limit(arguments, link)
     if audit is not None:
         stages.append(audit)
+    if arguments.idempotency_lifetime:
+        from mcp_kernel.server.repeats import MemoryAnswers
+
+        server.answers = MemoryAnswers(arguments.idempotency_lifetime)
     gate = None
     if arguments.auth:
         from mcp_kernel.server.access import Authorization

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from fnmatch import translate
-from hashlib import sha256
 from typing import Final, Literal, TypeAlias, cast
 
 from mcp_kernel.operations.settings import Complain, Section
-from mcp_kernel.protocol.jsonrpc import JsonObject, to_bytes
+from mcp_kernel.protocol.jsonrpc import JsonObject
+from mcp_kernel.server.repeats import digest
 
 Form: TypeAlias = Literal["full", "digest", "none"]
 _FORMS: Final = ("full", "digest", "none")
@@ -107,18 +107,6 @@ class _Room:
         most = min(_LONGEST, self._left)
         self._left -= min(len(text), most)
         return text if len(text) <= most else f"{text[:most]}… {_CUT}, {len(text)} characters"
-
-
-def digest(value: object) -> str:
-    """The SHA-256, in hexadecimal, of a JSON value, whatever the order of its keys."""
-    return sha256(to_bytes(_sort(value))).hexdigest()
-
-
-def _sort(value: object) -> object:
-    if isinstance(value, Mapping):
-        members = cast("Mapping[str, object]", value)
-        return {name: _sort(members[name]) for name in sorted(members)}
-    return [_sort(each) for each in cast("list[object]", value)] if isinstance(value, list) else value
 
 
 def hide_user(uri: str) -> str:

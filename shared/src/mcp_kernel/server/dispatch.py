@@ -43,7 +43,7 @@ from mcp_kernel.server.exchange_legacy import LegacyExchange
 from mcp_kernel.server.exchange_modern import ModernExchange
 from mcp_kernel.server.prompts import get_prompt
 from mcp_kernel.server.results import error_result
-from mcp_kernel.server.tools import call_tool
+from mcp_kernel.server.tools import call_tool, find_mirrored
 
 if TYPE_CHECKING:
     from mcp_kernel.server.peer import Peer
@@ -159,7 +159,7 @@ def _open(peer: Peer, request: Request, sink: Sink, headers: Mapping[str, str] |
     if headers is not None or modern.is_modern(request.params):
         exchange = ModernExchange(peer, request, modern.admit(request, headers), sink)
         if headers is not None:
-            mirroring.compare_arguments(headers, peer.server.mirrored(exchange), request.params)
+            mirroring.compare_arguments(headers, find_mirrored(exchange), request.params)
         exchange.resume()
         return exchange
     peer.session.admit(request)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mcp_kernel.server.pipeline import Answer, Method, Stage
     from mcp_kernel.server.principal import Principal
     from mcp_kernel.server.readiness import Readiness
+    from mcp_kernel.server.repeats import Answers
     from mcp_kernel.server.store import Store
     from mcp_kernel.transports.http import HttpApp, HttpOptions
 
@@ -112,6 +113,8 @@ class Server:
     """What stands around every request; see `use`."""
     policy: Policy | None = None
     """What everybody may use; see `govern`."""
+    answers: Answers | None = None
+    """Where answers to calls with an idempotency key are kept; in memory for a day, where nothing else is set."""
     store: Store | None = None
     """What is shared with the other processes that serve the same clients, where anything is."""
 
@@ -132,6 +135,7 @@ class Server:
         task_after: float | None = 0.0,
         scopes: Sequence[str] = (),
         privileged: bool = False,
+        idempotency_key: str | None = None,
     ) -> Callable[[F], F]:
         """Declare a tool: its signature and docstring become the schema, its return type the output schema.
 
@@ -154,6 +158,8 @@ class Server:
                 with 403 and a challenge that names them, so that the client can ask for more; where nobody is
                 authenticated nobody holds any.
             privileged: It exists only for those whom a policy lets use it, and where there is no policy for nobody.
+            idempotency_key: The argument by which a call is known when it is made again: it is answered as the first
+                was, and not done twice. For what has no transaction of its own to keep the key in.
         """
         hints = Hints(read_only=read_only, destructive=destructive, idempotent=idempotent, open_world=open_world)
 
@@ -168,6 +174,7 @@ class Server:
                 task_after=task_after,
                 scopes=tuple(scopes),
                 privileged=privileged,
+                idempotency_key=idempotency_key,
             )
             self.tools.add(declaration.name, Tool(function, declaration, self._executor))
             return function
@@ -333,12 +340,6 @@ class Server:
         return self._tail
 
     _tail: bytes | None = None
-
-    def mirrored(self, exchange: Exchange) -> Mapping[str, Sequence[str]]:
-        """The arguments of the tool that a request calls which headers mirror: header name to path."""
-        request = exchange.request
-        tool = self.tools.get(str(request.params.get("name"))) if request.method == "tools/call" else None
-        return tool.mirrored if tool is not None and tool.shows(exchange.view) else {}
 
     # --- living ---
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
@@ -62,6 +62,7 @@ class Declaration:
     task_after: float | None = 0.0
     scopes: tuple[str, ...] = ()
     privileged: bool = False
+    idempotency_key: str | None = None
 
 
 class Tool:
@@ -80,6 +81,9 @@ class Tool:
         self.handler = Handler(function, threads)
         given = declaration.input_schema
         self.input_schema = self.handler.arguments.schema if given is None else dict(given)
+        key = declaration.idempotency_key
+        if key is not None and key not in cast("JsonObject", self.input_schema.get("properties") or {}):
+            raise ValueError(f"{self.name} has no argument {key!r} to be its idempotency key")
         self.mirrored = mirroring.find_mirrored(self.input_schema)
         returned = typing.get_type_hints(function, include_extras=True).get("return", object)
         self.output = ToolOutput(returned, f"{function.__qualname__}, its result")
@@ -118,6 +122,13 @@ class Tool:
         if declared.task != "never":
             limit = exchange.peer.server.task_timeout if timeout is None else timeout
             exchange.offer_task(TaskOffer(declared.task_after, limit))
+        if declared.idempotency_key is None:
+            return await self._run(exchange, keywords)
+        from mcp_kernel.server.repeats import answer_once
+
+        return await answer_once(exchange, declared.idempotency_key, lambda: self._run(exchange, keywords))
+
+    async def _run(self, exchange: Exchange, keywords: dict[str, object]) -> ToolResult:
         value = await self.handler.run(keywords)
         if type(value) is ToolResult:
             return value
@@ -140,6 +151,13 @@ def find_tool(exchange: Exchange) -> Tool:
         hint = f". Did you mean {meant}?" if meant else ""
         raise ProtocolError(INVALID_PARAMS, f"Unknown tool: {name}{hint}")
     return tool
+
+
+def find_mirrored(exchange: Exchange) -> Mapping[str, Sequence[str]]:
+    """The arguments of the tool that a request calls which headers mirror: header name to path."""
+    request = exchange.request
+    tool = exchange.peer.server.tools.get(str(request.params.get("name"))) if request.method == "tools/call" else None
+    return tool.mirrored if tool is not None and tool.shows(exchange.view) else {}
 
 
 def _check_scopes(exchange: Exchange, declared: Declaration) -> None:
