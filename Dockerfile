@@ -4,7 +4,7 @@
 #     docker run --rm --interactive --volume "$PWD:/data:ro" mcp-server-sqlite --db-path /data/x.db
 #
 # SERVER is a folder of servers/; PACKAGE and COMMAND name something else of the workspace, SYSTEM Debian packages that
-# it needs (git for git). What is installed are the versions of uv.lock. Nothing is written below /app when it runs.
+# it needs (git for git), EXTRA one of the package's extras (redis for everything). What is installed are the versions of uv.lock. Nothing is written below /app when it runs.
 ARG PYTHON=3.13-slim-trixie
 
 FROM python:${PYTHON} AS build
@@ -19,7 +19,8 @@ COPY . .
 ARG SERVER=everything
 ARG PACKAGE=mcp-server-${SERVER}
 ARG COMMAND=${PACKAGE}
-RUN uv sync --locked --no-dev --no-editable --package ${PACKAGE} \
+ARG EXTRA=
+RUN uv sync --locked --no-dev --no-editable --package ${PACKAGE} ${EXTRA:+--extra ${EXTRA}} \
  && ln -s ${COMMAND} /app/bin/serve
 
 FROM python:${PYTHON}

@@ -25,17 +25,30 @@ def test_the_compose_file_has_no_fault() -> None:
 
 
 def test_every_server_is_a_service_behind_the_front() -> None:
-    services = {service.server: service for service in composition.services_of(GOOD) if service.server}
+    found = [service for service in composition.services_of(GOOD) if service.server]
+    services = {service.server: service for service in found[::-1]}
+    assert [service.name for service in found if service.name != service.server] == ["everything-2"]
     assert set(services) == set(NAMES) == {path.parent.name for path in (ROOT / "servers").glob("*/pyproject.toml")}
     (front,) = (service for service in composition.services_of(GOOD) if service.name == "front")
-    assert [word for word in front.words if "=" in word] == [f"{name}=http://{name}:8000" for name in NAMES]
-    assert set(front.needs) == set(NAMES)
-    for name, service in services.items():
-        assert service.name == name
+    ways = [f"{service.server}=http://{service.name}:8000" for service in found]
+    assert sorted(word for word in front.words if "=" in word) == sorted(ways)
+    assert set(front.needs) == {service.name for service in found}
+    assert {name: service.name for name, service in services.items()} == {name: name for name in NAMES}
+    for name, service in ((str(service.server), service) for service in found):
         assert service.words[-9:] == [
             *("http", "--host", "0.0.0.0", "--port", "8000", "--path", f"/{name}/mcp"),
             *("--allowed-host", "front"),
         ]
+
+
+def test_what_replicas_share_can_be_reached_by_them_alone() -> None:
+    reached = {service.name: service.keys["networks"] for service in composition.services_of(GOOD)}
+    assert reached["store"] == ["shared"]
+    assert [name for name, networks in reached.items() if "shared" in networks] == [
+        "everything",
+        "everything-2",
+        "store",
+    ]
 
 
 def test_health_is_whether_requests_can_be_served() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,8 @@ WATCHED = "from tests.watched import watch; watch(); from mcp_sandbox.cli import
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
     """All services up to the front, well."""
+    if shutil.which("redis-server") is None and not os.environ.get("CI"):
+        pytest.skip("redis-server is not installed")
     with Engine() as started:
         started.start("front")
         yield started
@@ -78,12 +81,32 @@ def test_each_answers_to_its_names_alone(engine: Engine, name: str) -> None:
     assert httpx.get(url, headers={"origin": "https://evil.example", "host": "localhost"}).status_code == 403
 
 
+def test_a_session_is_served_by_both_replicas_and_by_the_one_that_is_left(engine: Engine) -> None:
+    info = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "tester", "version": "1"}}
+    with httpx.Client(base_url=f"http://{engine.addresses['front']}:8000", headers={"host": "localhost"}) as client:
+
+        def ask(number: int, method: str, params: Any, **headers: str) -> httpx.Response:
+            message = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+            return client.post("/everything/mcp", json=message, headers=headers)
+
+        session = ask(0, "initialize", info).headers["mcp-session-id"]
+        for name in ("everything", "everything-2"):
+            straight = f"http://{engine.addresses[name]}:8000/everything/mcp"
+            message = {"jsonrpc": "2.0", "id": name, "method": "ping"}
+            headers = {"host": "localhost", "mcp-session-id": session}
+            assert httpx.post(straight, json=message, headers=headers).status_code == 200, name
+        engine.stop("everything")
+        told = [ask(number, "ping", {}, **{"mcp-session-id": session}).status_code for number in range(1, 7)]
+        assert told == [200] * 6
+        engine.start("everything")
+
+
 def test_the_passwords_are_in_no_command_and_in_no_log(engine: Engine) -> None:
     secrets = [each.read_text() for each in (engine.folder / "secrets").iterdir()]
     running = [each.pid for each in engine.processes.values() if each.poll() is None]
     commands = [Path(f"/proc/{pid}/cmdline").read_text() for pid in running]
     texts = [*commands, *(engine.log(name) for name in engine.services)]
-    assert len(secrets) == 3
+    assert len(secrets) == 4
     assert not [text for text in texts for secret in secrets if secret in text]
 
 

@@ -13,7 +13,7 @@ from tests.stage import scene, scene_out_of_time
 from tests.transports.guests import Hall, HttpJudge, Member, Modern, hear, hear_all
 
 from mcp_kernel.testing.asgi import Site
-from mcp_sandbox.front import Door, Front
+from mcp_sandbox.front import Door, Front, Turns
 from mcp_sandbox.serving import serve
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ async def through(app: Any) -> AsyncGenerator[Site]:
         listener.bind(str(place))
         listener.listen()
         door, judge = Door(place), HttpJudge()
-        front = cast("App", Front({"mcp": door}, {"lost": "it was never there"}))
+        front = cast("App", Front({"mcp": Turns(door)}, {"lost": "it was never there"}))
         async with serve(app, listener), Site(front, observe=judge.observe) as site:
             yield site
         await door.close()
@@ -105,7 +105,7 @@ async def test_headers_of_a_connection_end_there() -> None:
 
 @scene_out_of_time
 async def test_a_body_that_does_not_end_is_not_waited_for() -> None:
-    front = cast("App", Front({"mcp": Door(Path("/nowhere/s"))}, {}))
+    front = cast("App", Front({"mcp": Turns(Door(Path("/nowhere/s")))}, {}))
     async with Site(front, patience=60) as site:
         visit = site.open("POST")
         visit.feed(b"{", more=True)
@@ -128,7 +128,7 @@ async def test_an_answer_that_breaks_off_is_broken_off() -> None:
 
 @scene
 async def test_a_server_that_is_gone_is_a_bad_gateway() -> None:
-    site = Site(cast("App", Front({"mcp": Door(Path("/nowhere/s"))}, {"lost": "it was never there"})))
+    site = Site(cast("App", Front({"mcp": Turns(Door(Path("/nowhere/s")))}, {"lost": "it was never there"})))
     async with site:
         assert await site.get("/mcp").started() == 502
         lost = site.get("/lost/mcp")

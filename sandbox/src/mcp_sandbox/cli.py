@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 _LAST_PORT = 65535
+_MOST_REPLICAS = 16
 _WAY = re.compile(r"([a-z][a-z0-9-]*)=(https?://[A-Za-z0-9.-]+:\d+)")
 
 
@@ -46,13 +47,18 @@ def _serve(parser: _Parser, arguments: argparse.Namespace) -> None:
         where = f"{arguments.host}:{arguments.port}"
         parser.error(f"cannot listen on {where}: {error.strerror or error}; --port 0 takes a free port")
     from mcp_sandbox.program import Options, run, run_front
+    from mcp_sandbox.store import find_redis
 
+    if arguments.replicas > 1 and find_redis() is None:
+        parser.error("--replicas needs redis-server: apt-get install redis-server, or brew install redis")
     hosts: list[str] = arguments.allowed_host or []
     origins: list[str] = arguments.allowed_origin or []
     if arguments.command == "front":
-        coroutine = run_front(Options(arguments.host, hosts, origins), listener, dict(arguments.ways))
+        coroutine = run_front(Options(arguments.host, hosts, origins), listener, arguments.ways)
     else:
-        coroutine = run(Options(arguments.host, hosts, origins, as_json=arguments.json), listener)
+        coroutine = run(
+            Options(arguments.host, hosts, origins, as_json=arguments.json, replicas=arguments.replicas), listener
+        )
     sys.exit(asyncio.run(coroutine))
 
 
@@ -77,6 +83,8 @@ def _command_line() -> _Parser:
         allow_abbrev=False,
     )
     _add_port(parser)
+    replicas = "processes of each server that take turns; more than one need redis-server (default: 1)"
+    parser.add_argument("--replicas", type=_count, default=1, metavar="N", help=replicas)
     parser.add_argument("--json", action="store_true", help="print what runs where as one line of JSON, for programs")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands, for servers in containers")
     data = commands.add_parser("data", help="make the demo data in a new or empty directory, and end")
@@ -84,7 +92,13 @@ def _command_line() -> _Parser:
     secrets = commands.add_parser("secrets", help="make passwords in a directory, one file each, and end")
     secrets.add_argument("folder", type=Path, metavar="DIR")
     front = commands.add_parser("front", help="serve the page and pass requests on to servers that run elsewhere")
-    front.add_argument("ways", nargs="+", type=_way, metavar="NAME=URL", help="as sqlite=http://sqlite:8000")
+    front.add_argument(
+        "ways",
+        nargs="+",
+        type=_way,
+        metavar="NAME=URL",
+        help="as sqlite=http://sqlite:8000; replicas of one server share its name, and take turns",
+    )
     _add_port(front)
     smoke = commands.add_parser("smoke", help="call every server at a page's address, and exit by the result")
     smoke.add_argument("url", metavar="URL")
@@ -104,6 +118,12 @@ def _add_port(parser: argparse.ArgumentParser) -> None:
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= _LAST_PORT):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {_LAST_PORT}")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MOST_REPLICAS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {_MOST_REPLICAS}")
     return int(text)
 
 

@@ -7,7 +7,7 @@ A path stays as it is: the server behind serves `/NAME/mcp` itself. What a clien
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, cast
@@ -54,12 +54,36 @@ class Door:
         await self._transport.aclose()
 
 
+class Turns:
+    """The ways to one server: one, or those to its replicas, which take turns. What has ended is passed over."""
+
+    def __init__(self, *doors: Door) -> None:
+        self.doors = list(doors)
+        self._taken = 0
+
+    @property
+    def closed(self) -> str | None:
+        """Why none of them can be used, once that is known."""
+        return self.doors[0].closed if all(door.closed for door in self.doors) else None
+
+    def take(self) -> list[Door]:
+        """The open ones, in the order in which they are to be tried."""
+        self._taken += 1
+        start = self._taken % len(self.doors)
+        return [door for door in (*self.doors[start:], *self.doors[:start]) if not door.closed]
+
+    async def close(self) -> None:
+        """Give up the idle connections."""
+        for door in self.doors:
+            await door.close()
+
+
 class Front:
     """The ASGI application. `doors` are by the servers' names; `absent` has the reasons of those that do not run."""
 
     def __init__(
         self,
-        doors: Mapping[str, Door],
+        doors: Mapping[str, Turns],
         absent: Mapping[str, str],
         *,
         hosts: Iterable[str] = (),
@@ -91,18 +115,24 @@ class Front:
             await incoming.refuse(503, f"The server {name} does not run: {self._doors[name].closed}")
         else:
             target = f"/{rest}".encode() if rest in ("healthz", "readyz") else _target(scope)
-            await _pass_on(self._doors[name], target, incoming, scope, send)
+            await _pass_on(self._doors[name].take(), target, incoming, scope, send)
 
     async def _tell_readiness(self, incoming: Incoming) -> None:
         """Say whether every server that was started can serve now."""
-        found = await asyncio.gather(*(_find_unready(name, door) for name, door in self._doors.items()))
+        found = await asyncio.gather(*(_find_none_ready(name, turns) for name, turns in self._doors.items()))
         problems = [each for each in found if each]
         await incoming.respond(503 if problems else 200, "\n".join(problems or ["ready"]).encode())
 
     async def _tell_health(self, incoming: Incoming) -> None:
         """Say whether all that was started still runs."""
-        ended = [f"{name}: {door.closed}" for name, door in self._doors.items() if door.closed]
+        ended = [f"{name}: {door.closed}" for name, turns in self._doors.items() for door in turns.doors if door.closed]
         await incoming.respond(503 if ended else 200, "\n".join(ended or ["ok"]).encode())
+
+
+async def _find_none_ready(name: str, turns: Turns) -> str | None:
+    """Ask all replicas of a server; returns what is wrong where none can serve."""
+    found = await asyncio.gather(*(_find_unready(name, door) for door in turns.doors))
+    return found[0] if all(found) else None
 
 
 async def _find_unready(name: str, door: Door) -> str | None:
@@ -120,7 +150,7 @@ async def _find_unready(name: str, door: Door) -> str | None:
     return None if response.status_code == 200 else f"{name}: {said}"
 
 
-async def _pass_on(door: Door, target: bytes, incoming: Incoming, scope: Scope, send: Send) -> None:
+async def _pass_on(doors: Sequence[Door], target: bytes, incoming: Incoming, scope: Scope, send: Send) -> None:
     """Have a server answer a request, for as long as the client is there.
 
     The body is read first, within the servers' own bounds: behind a body that does not end, a server's answer would
@@ -135,9 +165,12 @@ async def _pass_on(door: Door, target: bytes, incoming: Incoming, scope: Scope, 
     except Gone:
         return await incoming.leave()
     pairs = _strip(cast("Pairs", scope["headers"]))
-    request = httpx.Request(incoming.method, door.locate(target), headers=pairs, content=body)
-    request.extensions["timeout"] = {"connect": _CONNECT_SECONDS}
-    answering = asyncio.create_task(_answer(door, request, incoming, send))
+    requests: list[tuple[Door, httpx.Request]] = []
+    for door in doors:
+        request = httpx.Request(incoming.method, door.locate(target), headers=pairs, content=body)
+        request.extensions["timeout"] = {"connect": _CONNECT_SECONDS}
+        requests.append((door, request))
+    answering = asyncio.create_task(_answer(requests, incoming, send))
     leaving = asyncio.create_task(incoming.wait_gone())
     try:
         await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
@@ -149,9 +182,18 @@ async def _pass_on(door: Door, target: bytes, incoming: Incoming, scope: Scope, 
             answering.result()
 
 
-async def _answer(door: Door, request: httpx.Request, incoming: Incoming, send: Send) -> None:
+async def _ask(requests: Sequence[tuple[Door, httpx.Request]]) -> httpx.Response:
+    """Send a request to the first that can be reached; raises `httpx.HTTPError`."""
+    *others, (last, request) = requests
+    for door, each in others:
+        with suppress(httpx.ConnectError):  # nothing was sent
+            return await door.ask(each)
+    return await last.ask(request)
+
+
+async def _answer(requests: Sequence[tuple[Door, httpx.Request]], incoming: Incoming, send: Send) -> None:
     try:
-        response = await door.ask(request)
+        response = await _ask(requests)
     except httpx.HTTPError as error:
         await incoming.refuse(502, f"The server does not answer: {type(error).__name__}")
         return

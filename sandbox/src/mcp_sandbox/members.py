@@ -29,6 +29,9 @@ TITLES: Final = {
 }
 """What people call the servers, in the order in which they are shown."""
 
+ALONE: Final = frozenset({"vector"})
+"""Servers whose data one process holds: of these there are no replicas."""
+
 Arguments: TypeAlias = Sequence[str]
 StartCluster: TypeAlias = Callable[[Path], Awaitable[Cluster]]
 
@@ -90,13 +93,17 @@ def list_members(demo: Demo, start_cluster: StartCluster) -> list[Member]:
     ]
 
 
-def program_of(name: str, arguments: Arguments, shared: Arguments, folder: Path) -> Program:
-    """The command of a server: the one that its users run, listening on a socket in the folder."""
+def program_of(name: str, arguments: Arguments, folder: Path, replica: int = 0) -> Program:
+    """The command of a server: the one that its users run, listening on a socket in the folder.
+
+    `replica` counts the processes of one server from 1, where there are several.
+    """
     environment = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
-    place = ["--transport", "http", "--path", f"/{name}/mcp", "--uds", str(socket_of(name, folder))]
+    called = f"{name}-{replica}" if replica else name
+    place = ["--transport", "http", "--path", f"/{name}/mcp", "--uds", str(socket_of(called, folder))]
     return Program(
-        name=name,
-        command=[sys.executable, "-m", f"mcp_server_{name}", *arguments, *place, *shared],
+        name=called,
+        command=[sys.executable, "-m", f"mcp_server_{name}", *arguments, *place],
         folder=folder,
         environment=environment,
         ready=" serves /",

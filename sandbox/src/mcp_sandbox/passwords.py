@@ -21,6 +21,7 @@ def write_passwords(folder: Path) -> None:
         "owner_password": token_urlsafe(_BYTES),
         "reader_password": reader,
         "reader_dsn": f"postgresql://reader:{reader}@database:5432/shop",
+        "state_key": token_urlsafe(_BYTES),
     }
     for name, text in texts.items():
         (folder / name).write_text(text, "ascii")

@@ -17,12 +17,13 @@ from typing import Final
 import httpx
 
 from mcp_kernel.page.site import Listed, PageApp
-from mcp_sandbox.children import Child, Failed, Family
+from mcp_sandbox.children import Child, Failed, Family, Program
 from mcp_sandbox.cluster import Cluster
 from mcp_sandbox.demo import Demo, Lacking
-from mcp_sandbox.front import Door, Front
-from mcp_sandbox.members import TITLES, Member, list_members, program_of, socket_of
+from mcp_sandbox.front import Door, Front, Turns
+from mcp_sandbox.members import ALONE, TITLES, Member, list_members, program_of, socket_of
 from mcp_sandbox.serving import serve
+from mcp_sandbox.store import start_store
 from mcp_sandbox.table import Row, as_json, as_text
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -36,6 +37,7 @@ class Options:
     allowed_hosts: Sequence[str]
     allowed_origins: Sequence[str]
     as_json: bool = False
+    replicas: int = 1
 
 
 async def run(options: Options, listener: socket.socket) -> int:
@@ -43,13 +45,19 @@ async def run(options: Options, listener: socket.socket) -> int:
     return await _until_told(_Sandbox(options, listener).live())
 
 
-async def run_front(options: Options, listener: socket.socket, ways: Mapping[str, str]) -> int:
-    """Serve the page, and pass requests on to servers that run elsewhere; `ways` are their origins by name."""
-    doors = {name: Door(httpx.URL(origin)) for name, origin in ways.items()}
+async def run_front(options: Options, listener: socket.socket, ways: Sequence[tuple[str, str]]) -> int:
+    """Serve the page, and pass requests on to servers that run elsewhere.
+
+    `ways` are their names and origins; replicas of one server have its name.
+    """
+    doors = {
+        name: Turns(*(Door(httpx.URL(origin)) for each, origin in ways if each == name))
+        for name in dict.fromkeys(name for name, _ in ways)
+    }
     return await _until_told(_serve_front(options, listener, doors))
 
 
-async def _serve_front(options: Options, listener: socket.socket, doors: Mapping[str, Door]) -> None:
+async def _serve_front(options: Options, listener: socket.socket, doors: Mapping[str, Turns]) -> None:
     async with _serve(options, listener, doors, {}):
         sys.stderr.write(f"sandbox serves http://{options.host}:{listener.getsockname()[1]}/\n")
         await asyncio.Event().wait()
@@ -72,8 +80,10 @@ async def _until_told(life: Coroutine[object, object, None]) -> int:
 class _Sandbox:
     options: Options
     listener: socket.socket
-    doors: dict[str, Door] = field(default_factory=dict[str, Door])
+    doors: dict[str, Turns] = field(default_factory=dict[str, Turns])
     absent: dict[str, str] = field(default_factory=dict[str, str])
+    open: dict[str, Door] = field(default_factory=dict[str, Door])  # by the names of the processes
+    store: str | None = None  # the URL of what replicas share
 
     async def live(self) -> None:
         """Start all, show the table, and wait."""
@@ -84,6 +94,8 @@ class _Sandbox:
             demo = Demo(folder)
             demo.make_documents()
             async with Family(self._note_end) as family:
+                if self.options.replicas > 1:
+                    self.store = await start_store(family, folder)
                 members = list_members(demo, lambda script: _start_cluster(family, script, folders))
                 async with asyncio.TaskGroup() as starting:
                     for member in members:
@@ -91,6 +103,8 @@ class _Sandbox:
                 async with _serve(self.options, self.listener, self.doors, self.absent):
                     self._show(members)
                     await asyncio.Event().wait()
+        except Failed as failed:
+            sys.stderr.write(f"sandbox: the store of the replicas does not run: {failed}\n")
         finally:
             self.listener.close()
             for each in folders:
@@ -101,14 +115,26 @@ class _Sandbox:
         hosts = [word for host in (self.options.host, *self.options.allowed_hosts) for word in ("--allowed-host", host)]
         origins = [word for origin in self.options.allowed_origins for word in ("--allowed-origin", origin)]
         try:
-            program = program_of(member.name, await member.prepare(), [*hosts, *origins], folder)
-            await family.start(program)
+            given = [*await member.prepare(), *hosts, *origins]
+            doors = [await self._start_one(family, each) for each in self._programs(member.name, given, folder)]
         except (Lacking, Failed) as problem:
             self.absent[member.name] = str(problem)
         except OSError as error:
             self.absent[member.name] = f"its data cannot be made: {error.strerror or error}"
         else:
-            self.doors[member.name] = Door(socket_of(member.name, folder))
+            self.doors[member.name] = Turns(*doors)
+
+    def _programs(self, name: str, arguments: Sequence[str], folder: Path) -> list[Program]:
+        """The processes of a server: one, or replicas that share a store."""
+        if self.store is None or name in ALONE:
+            return [program_of(name, arguments, folder)]
+        shared = [*arguments, "--store", self.store]
+        return [program_of(name, shared, folder, number) for number in range(1, self.options.replicas + 1)]
+
+    async def _start_one(self, family: Family, program: Program) -> Door:
+        await family.start(program)
+        door = self.open[program.name] = Door(socket_of(program.name, program.folder))
+        return door
 
     def _show(self, members: Sequence[Member]) -> None:
         host = self.options.host
@@ -124,14 +150,14 @@ class _Sandbox:
     def _note_end(self, child: Child) -> None:
         """Say that something has ended by itself; the rest goes on."""
         name = child.program.name
-        if name in self.doors:
-            self.doors[name].closed = child.end
+        if name in self.open:
+            self.open[name].closed = child.end
         sys.stderr.write(f"sandbox: {name} does not run any more: {child.end}. The others go on.\n")
 
 
 @asynccontextmanager
 async def _serve(
-    options: Options, listener: socket.socket, doors: Mapping[str, Door], absent: Mapping[str, str]
+    options: Options, listener: socket.socket, doors: Mapping[str, Turns], absent: Mapping[str, str]
 ) -> AsyncGenerator[None]:
     """Serve the page with the servers that there are, and what is behind it."""
     hosts, origins = [*options.allowed_hosts, options.host], options.allowed_origins

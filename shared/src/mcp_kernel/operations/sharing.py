@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ _ALONE: Final = (
     "changes would be known to one worker, and clients reach any"
 )
 _NO_KEY: Final = (
-    "MCP_STATE_KEY is not set: give every replica the same secret, or an answer to a question counts only at the "
-    "replica that asked it\n"
+    "Neither MCP_STATE_KEY nor MCP_STATE_KEY_FILE is set: give every replica the same secret, or an answer to a "
+    "question counts only at the replica that asked it\n"
 )
 
 
@@ -43,6 +44,19 @@ def share_as_asked(server: Server, store: str, workers: int, transport: str) -> 
         link = share(server, store)
     except ValueError as error:
         raise ValueError(f"--store takes memory, redis://, rediss:// or unix://: {error}") from None
-    if workers == 1 and not os.environ.get("MCP_STATE_KEY"):
+    file = os.environ.get("MCP_STATE_KEY_FILE")
+    if file:
+        server.state_key = _read_key(Path(file))
+    elif workers == 1 and not os.environ.get("MCP_STATE_KEY"):
         sys.stderr.write(_NO_KEY)
     return link
+
+
+def _read_key(file: Path) -> bytes:
+    try:
+        key = file.read_bytes().strip()
+    except OSError as error:
+        raise ValueError(f"MCP_STATE_KEY_FILE: {file} cannot be read: {error.strerror or error}") from None
+    if not key:
+        raise ValueError(f"MCP_STATE_KEY_FILE: {file} is empty")
+    return key
