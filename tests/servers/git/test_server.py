@@ -218,6 +218,22 @@ async def test_a_subscriber_hears_of_what_changed_and_of_nothing_else(
         assert await client.wire.quiet() == []
 
 
+@in_both_eras
+@scene
+async def test_a_subscriber_hears_of_what_changes_at_once(
+    connect: Connect, forge: Forge, repo: Repo, revision: str
+) -> None:
+    async with connect(build(forge.serve(repo)), revision) as client:
+        await client.subscribe("git://repo/INDEX/a.txt")
+        await change_until_heard(client, repo)  # the watcher runs now, and has just looked
+        await client.subscribe("git://repo/INDEX/b.txt")
+        repo.write("b.txt", "changed at once\n")
+        repo.git("add", "b.txt")
+        heard = ""
+        while heard != "git://repo/INDEX/b.txt":
+            heard = cast("Json", await client.wire.notification(UPDATED))["params"]["uri"]
+
+
 async def change_until_heard(client: Client, repo: Repo) -> str:
     """Stage one change after the other until the watcher, which begins at some time, has seen one."""
     hearing = asyncio.ensure_future(client.wire.notification(UPDATED))
