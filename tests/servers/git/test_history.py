@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
@@ -12,7 +13,7 @@ from mcp_server_git.annotation import blame
 from mcp_server_git.history import Log, Search, read_log
 from mcp_server_git.moments import read_moment
 from mcp_server_git.refusals import Refusal
-from mcp_server_git.searching import grep
+from mcp_server_git.searching import grep, read_lines
 
 NOON = datetime(2024, 3, 31, 12, 0, tzinfo=UTC)
 
@@ -117,6 +118,38 @@ def test_lines_are_blamed_with_those_not_committed_yet(desk: Opener, repo: Repo)
     assert [each.number for each in opened.run(blame(opened.repository, "a.txt", 2, 2)).lines] == [2]
     assert "has only 3 lines" in opened.refusal(blame(opened.repository, "a.txt", 9, None))
     assert "no file" in opened.refusal(blame(opened.repository, "none.txt", None, None))
+
+
+def test_a_line_without_an_end_costs_no_more_than_its_bytes(desk: Opener, repo: Repo) -> None:
+    repo.commit("wide", **{"a.txt": "needle\n", "wide.txt": "needle" * 500_000 + "\n"})
+    opened = desk(repo)
+    found = opened.run(asyncio.wait_for(grep(opened.repository, "needle", None), 10))
+    assert [(each.path, each.text) for each in found.matches] == [("a.txt", "needle")]
+    assert found.truncated
+    assert [*read_lines(b"a\nb\x007\x00one\nc\x008:two\nd\x009\x00thr")] == [(b"a\nb", 7, b"one"), (b"c", 8, b"two")]
+
+
+@pytest.mark.parametrize("shift", range(0, 64, 4))
+def test_a_blame_that_is_longer_than_what_is_read_of_git_ends_with_a_whole_line(
+    desk: Opener, repo: Repo, shift: int
+) -> None:
+    text = f"{'x' * shift}\n" + "y\n" * 45_000  # shifted, what is read ends in every part of a line of git's
+    repo.commit("long", **{"a.txt": text})
+    opened = desk(repo)
+    page = opened.run(blame(opened.repository, "a.txt", None, None))
+    assert page.next_line == len(page.lines) + 1
+    assert {each.text for each in page.lines[1:]} == {"y"}
+
+
+def test_a_line_that_is_longer_than_what_is_read_is_blamed_in_part(desk: Opener, repo: Repo) -> None:
+    repo.commit("wide", **{"a.txt": "y" * 3_000_000 + "\nnext\n"})
+    opened = desk(repo)
+    page = opened.run(blame(opened.repository, "a.txt", None, None))
+    (line,) = page.lines
+    assert line.text.startswith("yyyy")
+    assert line.text.endswith("…")
+    assert len(line.text) < 300
+    assert page.next_line == 2
 
 
 def test_a_long_blame_goes_on_by_line(desk: Opener, repo: Repo) -> None:

@@ -70,7 +70,7 @@ async def blame(repository: Repository, path: str, start_line: int | None, end_l
         if "no such path" in output.errors:
             raise NothingThere(f"{spell(name)} is not in HEAD: there is nothing to blame. git_status lists new files.")
         raise Refusal(repository.explain(output))
-    return _fit(spell(name), _parse(output.data), repository.policy.room, cut=output.cut)
+    return _fit(spell(name), _parse(_trim(output.data)), repository.policy.room, cut=output.cut)
 
 
 def _read_file(top: Path, name: bytes) -> bytes:
@@ -94,6 +94,12 @@ def _read_file(top: Path, name: bytes) -> bytes:
         ) from None
     finally:
         os.close(directory)
+
+
+def _trim(data: bytes) -> bytes:
+    """Without a last line of which only the beginning was read; the beginning of a file's line is one all the same."""
+    end = data.rfind(b"\n") + 1
+    return data if data.startswith(b"\t", end) else data[:end]
 
 
 def _parse(data: bytes) -> list[Line]:

@@ -13,9 +13,11 @@ from .refusals import Refusal
 from .revisions import resolve
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .repository import Repository
 
-LINE: Final = re.compile(rb"([^\x00]+)\x00(\d+)[\x00:]([^\n]*)\n")  # a name may hold a line break
+NUMBER: Final = re.compile(rb"([0-9]{1,10})[\x00:]")
 LONGEST: Final = 2_000  # characters of a pattern, and of a line that is shown
 
 
@@ -74,11 +76,11 @@ async def grep(repository: Repository, pattern: str, revision: str | None) -> Ma
     links = _Links(repository.layout.work_tree if revision is None else None)
     matches: list[Match] = []
     room = repository.policy.room
-    for found in LINE.finditer(output.data):
-        name, text = found[1].removeprefix(prefix), found[3].decode("utf-8", "replace").rstrip("\r")
-        if links.leads_through(name):
+    for name, number, line in read_lines(output.data):
+        file, text = name.removeprefix(prefix), line.decode("utf-8", "replace").rstrip("\r")
+        if links.leads_through(file):
             continue
-        match = Match(spell(name), int(found[2]), text[:LONGEST])
+        match = Match(spell(file), number, text[:LONGEST])
         room -= weigh(match.path) + weigh(match.text) + 45
         if room < 0:
             break
@@ -87,6 +89,22 @@ async def grep(repository: Repository, pattern: str, revision: str | None) -> Ma
     if links.found:
         notes.append("Files that lie behind a symbolic link were left out.")
     return Matches(matches, output.cut or room < 0, notes)
+
+
+def read_lines(data: bytes) -> Iterator[tuple[bytes, int, bytes]]:
+    """The name, the number and the line of each match that is there to its end.
+
+    Step by step, since a name may hold a line break, and without looking at a byte twice, since a line may be as long
+    as all that is read: an expression that is tried at every byte of it would take hours.
+    """
+    at = 0
+    while (end := data.find(b"\0", at)) >= 0:
+        number = NUMBER.match(data, end + 1)
+        last = -1 if number is None else data.find(b"\n", number.end())
+        if number is None or last < 0:
+            return
+        yield data[at:end], int(number[1]), data[number.end() : last]
+        at = last + 1
 
 
 class _Links:
