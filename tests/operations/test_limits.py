@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import tomllib
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from tests.house.source import ROOT
 from tests.stage import MODERN, in_both_eras, scene, scene_out_of_time
 from tests.transports.guests import Member, Modern
 
@@ -257,3 +259,10 @@ def test_every_mistake_of_the_settings_is_found_with_its_place() -> None:
     }
     read_limits([], faults)
     assert "limits" in faults.places
+
+
+def test_the_example_of_the_file_is_read() -> None:
+    faults = Faults()
+    limits = read_limits(tomllib.loads((ROOT / "docs" / "auth.toml").read_text("utf-8"))["limits"], faults)
+    assert faults.places == set()
+    assert (limits.everybody.rate, limits.tools["query"].timeout) == (Rate(600, 60.0), 5.0)
