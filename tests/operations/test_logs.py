@@ -13,6 +13,7 @@ from tests.stage import LEGACY, META, MODERN, scene
 from tests.transports.guests import Member
 from tests.transports.host import TOOLS, Host
 
+from mcp_kernel.auth.resource.keys import make_key
 from mcp_kernel.operations.correlation import Correlation
 from mcp_kernel.operations.logs import hide_secrets, redact, write_lines
 from mcp_kernel.testing.asgi import Site
@@ -62,6 +63,11 @@ def test_a_secret_is_taken_out_of_a_line(line: str) -> None:
     assert KEY not in redact(line)
     assert TOKEN not in redact(line.replace(KEY, TOKEN))
     assert "[redacted]" in redact(line)
+
+
+def test_a_key_and_a_token_are_known_wherever_they_stand() -> None:
+    key = make_key()
+    assert redact(f"What is {key}, and what is {TOKEN}?") == "What is [redacted], and what is [redacted]?"
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from mcp_kernel.client.failures import (
     TimedOut,
 )
 from mcp_kernel.client.link import Link, Waiter
+from mcp_kernel.client.tracing import trace_call
 from mcp_kernel.protocol.calls import Calls
 from mcp_kernel.protocol.jsonrpc import (
     Failure,
@@ -148,30 +149,31 @@ class Conversation(ABC):
         where no answer will come, `InvalidAnswer` for one that is none.
         """
         waiter: Waiter = asyncio.get_running_loop().create_future()
-        request = self._dress(self.calls.open(method, params or {}, waiter), progress is not None)
-        if progress is not None:
-            self._progress[request.id] = progress
-        if begun is not None:
-            begun(request.id)
-        self._note_own(request)
-        try:
-            async with asyncio.timeout(timeout):
-                await self.link.deliver(request, waiter, headers)
-        except TimeoutError:
-            self._withdraw(request, "No answer in time")
-            raise TimedOut(f"{method} was not answered in {timeout:g} s.{self._heard}") from None
-        except asyncio.CancelledError:
-            self._withdraw(request, "The caller does not wait any more")
-            raise
-        finally:
-            self._progress.pop(request.id, None)
-            self.calls.settle(request.id)
-            if waiter.done() and not waiter.cancelled():
-                waiter.exception()  # looked at, so that nobody complains where the link itself said what happened
-        answer = waiter.result()
-        if isinstance(answer, Failure):
-            raise ServerRefused(answer.code, answer.message, answer.data, answer.status)
-        return self._check(method, answer.result)
+        dressed = self._dress(self.calls.open(method, params or {}, waiter), progress is not None)
+        with trace_call(dressed) as request:
+            if progress is not None:
+                self._progress[request.id] = progress
+            if begun is not None:
+                begun(request.id)
+            self._note_own(request)
+            try:
+                async with asyncio.timeout(timeout):
+                    await self.link.deliver(request, waiter, headers)
+            except TimeoutError:
+                self._withdraw(request, "No answer in time")
+                raise TimedOut(f"{method} was not answered in {timeout:g} s.{self._heard}") from None
+            except asyncio.CancelledError:
+                self._withdraw(request, "The caller does not wait any more")
+                raise
+            finally:
+                self._progress.pop(request.id, None)
+                self.calls.settle(request.id)
+                if waiter.done() and not waiter.cancelled():
+                    waiter.exception()  # looked at, so that nobody complains where the link itself said what happened
+            answer = waiter.result()
+            if isinstance(answer, Failure):
+                raise ServerRefused(answer.code, answer.message, answer.data, answer.status)
+            return self._check(method, answer.result)
 
     @abstractmethod
     def _dress(self, request: Request, wants_progress: bool) -> Request:

@@ -34,6 +34,7 @@ _SECRETS: Final = (
     (re.compile(r"\b(bearer|dpop|basic)(\s+)[\w.~+/=-]{16,}", re.IGNORECASE), rf"\1\2{_HIDDEN}"),
     (re.compile(rf"([?&;](?:{_NAMES})=)[^&\s\"'#<>]*", re.IGNORECASE), rf"\1{_HIDDEN}"),
     (re.compile(r"(://)[^\s/@:\"']*:[^\s/@\"']*@"), rf"\1{_HIDDEN}@"),
+    (re.compile(r"\bmcp_[\w-]{43}(?![\w-])"), _HIDDEN),  # a key of `mcp-kernel keys new`
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), _HIDDEN),  # a JWT, whatever it stands behind
 )
 _CONTROLS: Final = {number: f"\\x{number:02x}" for number in (*range(32), 127, *range(128, 160))} | {10: "\\n", 9: " "}
