@@ -41,7 +41,12 @@ def prepare(server: Server, arguments: argparse.Namespace) -> Gate | None:
     audit, limit = _keep_audit(server, arguments), _limit(arguments, link)
     if audit is not None:
         stages.append(audit)
-    if arguments.idempotency_lifetime:
+    if link is not None:
+        from mcp_kernel.operations.redis_answers import RedisAnswers
+        from mcp_kernel.server.repeats import LIFETIME
+
+        server.answers = RedisAnswers(link, arguments.idempotency_lifetime or LIFETIME)
+    elif arguments.idempotency_lifetime:
         from mcp_kernel.server.repeats import MemoryAnswers
 
         server.answers = MemoryAnswers(arguments.idempotency_lifetime)
