@@ -18,7 +18,7 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
-from load import INITIALIZE
+from speed.sockets import INITIALIZE
 
 from mcp_kernel import Server
 from mcp_kernel.transports.http import HttpApp, HttpOptions

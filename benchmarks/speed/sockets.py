@@ -1,16 +1,13 @@
-"""The load generator: prepared bytes over raw sockets, every answer checked, so that the client is never the limit."""
+"""The load generator for HTTP: prepared bytes over raw sockets, every answer checked."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import subprocess
-import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
 ECHO = b'{"name":"echo","arguments":{"text":"hello"}%b}'
 META = (
@@ -25,30 +22,22 @@ INITIALIZED = b'{"jsonrpc":"2.0","method":"notifications/initialized"}'
 EXPECTED = b'"text":"hello"'
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A server under load."""
-
-    name: str
-    command: list[str]
-    port: int
-
-
 @contextmanager
-def serving(target: Target) -> Generator[int]:
-    """Start a server, wait until it answers, and yield its process id."""
-    process = subprocess.Popen(target.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def serving(command: Sequence[str], port: int, variables: Mapping[str, str] | None = None) -> Generator[int]:
+    """Start a server, wait until it listens, and yield its process id."""
+    env = {**os.environ, **(variables or {})}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
     try:
-        asyncio.run(wait_ready(target.port))
+        asyncio.run(wait_ready(port))
         yield process.pid
     finally:
-        process.kill()  # and not SIGTERM: the peer waits for open connections
+        process.kill()  # and not SIGTERM: some peers wait for open connections
         process.wait(10)
 
 
 async def wait_ready(port: int) -> None:
     """Wait until a port accepts connections."""
-    for _ in range(400):
+    for _ in range(1200):
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
         except OSError:
@@ -57,20 +46,6 @@ async def wait_ready(port: int) -> None:
         writer.close()
         return
     raise TimeoutError(f"nothing listens on {port}")
-
-
-def cpu(pid: int) -> float:
-    """CPU seconds that a process has used, by the system's accounting."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident(pid: int) -> float:
-    """The resident set of a process in MiB."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError("no VmRSS")
 
 
 def post(port: int, body: bytes, headers: bytes = b"") -> bytes:
@@ -141,7 +116,3 @@ def modern_call(port: int) -> bytes:
 def legacy_call(port: int, session: bytes) -> bytes:
     """A tools/call of a session."""
     return post(port, b'{"jsonrpc":"2.0","id":100,"method":"tools/call","params":' + ECHO % b"" + b"}", session)
-
-
-if __name__ == "__main__":
-    sys.exit("imported by the benchmarks")

@@ -1,0 +1,1 @@
+"""The protocol itself: what a call costs, beside the peers and a floor."""
