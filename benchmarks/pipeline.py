@@ -17,10 +17,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
-from load import ECHO, META, MODERN_HEADERS, Target, cpu, load, post, serving
+from speed.accounting import cpu
+from speed.sockets import ECHO, META, MODERN_HEADERS, load, post, serving
 
-KEYED = Path(__file__).parent / "peers" / "keyed.py"
+KEYED = Path(__file__).parent / "contenders" / "keyed.py"
 CONCURRENCY = 32
 SECRET = "b" * 43
 SETTINGS = f"""
@@ -40,6 +42,14 @@ concurrent = 1000
 rate = "100000000/minute"
 timeout = 30
 """
+
+
+class Target(NamedTuple):
+    """A server under load."""
+
+    name: str
+    command: list[str]
+    port: int
 
 
 def targets(folder: Path) -> list[Target]:
@@ -79,7 +89,9 @@ def main(rounds: int, calls: int) -> None:
     """Measure all, round by round, and print the table."""
     found: dict[str, list[tuple[float, float]]] = {}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        running = [(target, stack.enter_context(serving(target))) for target in targets(Path(folder))]
+        running = [
+            (target, stack.enter_context(serving(target.command, target.port))) for target in targets(Path(folder))
+        ]
         for turn in range(rounds + 1):
             for target, pid in running:
                 before, began = cpu(pid), time.perf_counter()

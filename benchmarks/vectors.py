@@ -47,7 +47,7 @@ class Program(NamedTuple):
 @contextmanager
 def serve_embeddings() -> Generator[str]:
     """Start a server of embeddings; gives its base URL."""
-    command = [sys.executable, str(HERE / "peers" / "embeddings.py")]
+    command = [sys.executable, str(HERE / "contenders" / "embeddings.py")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
