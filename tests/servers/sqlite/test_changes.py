@@ -82,3 +82,34 @@ def test_what_commits_nothing_is_not_heard(tmp_path: Path) -> None:
         return silent
 
     assert asyncio.run(watch())
+
+
+ENDED_WHILE_ASKED = """
+import asyncio, sqlite3, sys
+from pathlib import Path
+from mcp_server_sqlite.changes import Witness
+
+async def main(path):
+    writer = sqlite3.connect(path, isolation_level=None)
+    for _ in range(40):
+        witness = Witness(path)
+        writer.execute("BEGIN EXCLUSIVE")  # so that asking takes a while
+        asking = asyncio.ensure_future(asyncio.to_thread(witness.ask))
+        while not witness.asking.locked():
+            await asyncio.sleep(0)
+        witness.end()
+        writer.execute("ROLLBACK")
+        assert await asking is False
+        assert witness.raw is None
+        assert witness.ask() is False
+        assert witness.raw is None
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+def test_a_watch_that_ends_while_the_file_is_asked_does_not_end_the_process(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    write(path, "CREATE TABLE t (a)")
+    asked = subprocess.run([sys.executable, "-c", ENDED_WHILE_ASKED, path], check=False, timeout=60)
+    assert asked.returncode == 0  # closed under the question, it was ended by a segmentation fault

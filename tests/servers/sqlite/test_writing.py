@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mcp_server_sqlite.database import Database
 from mcp_server_sqlite.policy import Policy, quote
 from mcp_server_sqlite.sample import create_sample
+from mcp_server_sqlite.writing import InsertResult
 
 from .conftest import BRAVO, STRICT, Desk, Opener, build_vault
 
@@ -106,6 +107,34 @@ def test_a_locked_file_is_waited_for_then_told(desk: Opener, tmp_path: Path) -> 
         assert "is locked" in opened.hear(opened.database.insert_record("products", PRODUCT))
         other.execute("ROLLBACK")
     assert opened.run(opened.database.insert_record("products", PRODUCT)).rowid == 16
+
+
+def test_a_reader_that_takes_its_time_is_waited_for(writable: Desk) -> None:
+    path = writable.database.path
+
+    async def insert_beside(reader: sqlite3.Connection) -> InsertResult:
+        inserting = asyncio.ensure_future(writable.database.insert_record("products", PRODUCT))
+        held_off = 0
+        while (
+            held_off < 10 and not inserting.done()
+        ):  # the writer that waits lets no new reader in, each of which tries for 20 ms
+            held_off += await asyncio.to_thread(is_locked)
+        assert not inserting.done()
+        reader.execute("ROLLBACK")
+        return await inserting
+
+    def is_locked() -> bool:
+        with closing(sqlite3.connect(path, timeout=0.02)) as another:
+            try:
+                another.execute("SELECT count(*) FROM products").fetchone()
+            except sqlite3.OperationalError:
+                return True
+            return False
+
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM products").fetchone()
+        assert writable.run(insert_beside(reader)).rowid == 16
 
 
 def test_what_is_withheld_cannot_be_written_or_heard_of(desk: Opener, tmp_path: Path) -> None:

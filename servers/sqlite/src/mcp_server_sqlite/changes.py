@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sqlite3
+import threading
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from pathlib import Path
@@ -13,10 +14,12 @@ from .refusals import is_busy
 TICK_MS = 1_000
 
 
-class _Witness:
+class Witness:
     """Tells whether the file has changed since it was last asked.
 
     PRAGMA data_version compares within one connection, so one is kept open. It holds no lock between two questions.
+    It is asked in a thread, which nobody can stop: whoever ends the watch meanwhile leaves the closing to it. A
+    connection that is closed under a statement takes the process with it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -24,15 +27,30 @@ class _Witness:
         self.raw: sqlite3.Connection | None = None
         self.file = (0, 0)
         self.opened = 0
+        self.ended = False
+        self.asking = threading.Lock()
         self.seen = self._look()
 
     def ask(self) -> bool:
         """Whether something was committed, or the file replaced, since the last answer."""
-        now = self._look()
-        if now is None or now == self.seen:
-            return False
-        self.seen = now
-        return True
+        with self.asking:
+            now = None if self.ended else self._look()
+            if now is None or now == self.seen:
+                changed = False
+            else:
+                self.seen, changed = now, True
+        if self.ended:  # perhaps while it was asked: looked at when it can be closed again
+            self.end()
+        return changed
+
+    def end(self) -> None:
+        """Ask no more, and close what is open: here, or where it is being asked just now."""
+        self.ended = True
+        if self.asking.acquire(blocking=False):
+            try:
+                self._close()
+            finally:
+                self.asking.release()
 
     def _look(self) -> tuple[int, int] | None:
         """Give what changes with every commit; None while that cannot be told, to be asked again.
@@ -42,22 +60,22 @@ class _Witness:
         try:
             status = self.path.stat()
             if self.raw is None or self.file != (status.st_dev, status.st_ino):
-                self.close()
+                self._close()
                 uri = f"file:{quote_url(os.fsencode(self.path))}?mode=ro"
                 self.raw = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0.05, check_same_thread=False)
                 self.file = (status.st_dev, status.st_ino)
                 self.opened += 1
             (version,) = self.raw.execute("PRAGMA data_version").fetchone()
         except OSError:
-            self.close()
+            self._close()
             return (0, 0)
         except sqlite3.Error as error:
             if not is_busy(error):
-                self.close()
+                self._close()
             return None
         return self.opened, int(version)
 
-    def close(self) -> None:
+    def _close(self) -> None:
         if self.raw is not None:
             self.raw.close()
             self.raw = None
@@ -69,10 +87,10 @@ def watch(path: Path) -> AsyncGenerator[None, None]:
     The first look is taken here and now, not when the caller first waits: what is committed between the two counts. A
     file that is locked at that moment is told of once more than needed, which is better than once less.
     """
-    return _follow(path, _Witness(path))
+    return _follow(path, Witness(path))
 
 
-async def _follow(path: Path, witness: _Witness) -> AsyncGenerator[None, None]:
+async def _follow(path: Path, witness: Witness) -> AsyncGenerator[None, None]:
     """Watch the folder, since the file may be replaced and its -wal comes and goes.
 
     Besides, the engine is asked every second: in WAL mode a commit becomes visible through shared memory, of which no
@@ -100,4 +118,4 @@ async def _follow(path: Path, witness: _Witness) -> AsyncGenerator[None, None]:
             await asyncio.sleep(TICK_MS / 1000)
     finally:
         stop.set()
-        witness.close()
+        witness.end()

@@ -123,14 +123,14 @@ def _insert(path: Path, target: Target, key: str | None, leash: Leash) -> Insert
             raw.execute("PRAGMA foreign_keys=1")
             raw.execute("PRAGMA trusted_schema=1")  # its own triggers and defaults are what the table is made of
             raw.set_authorizer(_WriteGuard())
-            _begin(raw, leash)
+            _insist(raw, "BEGIN IMMEDIATE", leash)
             try:
                 result = _replay(raw, target, key) if key is not None else None
                 if result is None:
                     result = _write(raw, target)
                     if key is not None:
                         _remember(raw, target, key, result)
-                raw.execute("COMMIT")
+                _insist(raw, "COMMIT", leash)
             finally:
                 with suppress(sqlite3.Error):
                     if raw.in_transaction:
@@ -140,10 +140,11 @@ def _insert(path: Path, target: Target, key: str | None, leash: Leash) -> Insert
         raise _explain(error, path, target, leash) from None
 
 
-def _begin(raw: sqlite3.Connection, leash: Leash) -> None:
+def _insist(raw: sqlite3.Connection, statement: str, leash: Leash) -> None:
+    """Run a statement that others may hold off: a writer the beginning, readers of a file without a log the end."""
     while True:
         try:
-            raw.execute("BEGIN IMMEDIATE")
+            raw.execute(statement)
         except sqlite3.OperationalError as error:
             if not is_busy(error) or leash.pulls():
                 raise
