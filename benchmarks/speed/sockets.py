@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 ECHO = b'{"name":"echo","arguments":{"text":"hello"}%b}'
 META = (
@@ -23,10 +24,13 @@ EXPECTED = b'"text":"hello"'
 
 
 @contextmanager
-def serving(command: Sequence[str], port: int, variables: Mapping[str, str] | None = None) -> Generator[int]:
-    """Start a server, wait until it listens, and yield its process id."""
+def serving(
+    command: Sequence[str], port: int, variables: Mapping[str, str] | None = None, log: Path | None = None
+) -> Generator[int]:
+    """Start a server, wait until it listens, and yield its process id. `log` is where its stderr goes."""
     env = {**os.environ, **(variables or {})}
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
+    with (log or Path(os.devnull)).open("wb") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, env=env)
     try:
         asyncio.run(wait_ready(port))
         yield process.pid
