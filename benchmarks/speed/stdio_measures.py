@@ -111,7 +111,7 @@ def measure_flatness(contenders: Mapping[str, Contender], rounds: int, calls: in
     rows: list[Row] = []
     ours = contenders[OURS]
     assert ours.stdio is not None
-    for what, sizes in (("tools", (10, 100, 1000)), ("waiting calls", (0, 1000))):
+    for what, sizes in (("tools", (10, 100, 1000)), ("waiting calls", (0, 900))):
         with ExitStack() as stack:
             pipes: dict[int, Pipe] = {}
             for size in sizes:
