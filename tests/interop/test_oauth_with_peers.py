@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -104,3 +107,38 @@ def test_the_token_of_another_server_is_not_taken(server: str, issuer: Served) -
         token = issuer.issuer.token({**given, "resource": resource})["access_token"]
         answer = httpx.post(server, json=message, headers={"authorization": f"Bearer {token}"})
         assert answer.status_code == status, answer.text
+
+
+@pytest.fixture(scope="module")
+def guarded(issuer: Served) -> Generator[str]:
+    """The peer's server behind the same issuer."""
+    port = free_port()
+    command = [sys.executable, str(HERE / "guarded_by_sdk_2.py"), str(port), issuer.issuer.issuer]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        try:
+            wait_listening(port)
+            yield f"http://127.0.0.1:{port}/mcp"
+        finally:
+            process.kill()
+
+
+def wait_listening(port: int) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+    raise TimeoutError(f"nothing listens on {port}")
+
+
+@pytest.mark.parametrize("revision", ["2026-07-28", "2025-06-18"])
+def test_our_client_authorises_itself_at_the_peers_server(guarded: str, issuer: Served, revision: str) -> None:
+    issuer.asked.clear()
+
+    @scene
+    async def visit() -> None:
+        auth = OAuth(guarded, AuthorizationCode(agree, REDIRECT), store=MemoryStore())
+        async with Client(guarded, revision=revision, reach=Reach(auth=auth)) as client:
+            assert (await client.call_tool("add", {"a": 20, "b": 22})).text == "42"
+
+    visit()
+    assert {"/register", "/authorize", "/token"} <= set(issuer.asked)
