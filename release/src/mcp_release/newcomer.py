@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -65,6 +66,7 @@ def _make_repository(folder: Path, environment: Mapping[str, str]) -> None:
 
 def main() -> None:
     """Follow the pages; the exit code is 1 where one says what is not so."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background, by what it starts too
     with tempfile.TemporaryDirectory(prefix="newcomer-", ignore_cleanup_errors=True) as folder:
         home = Path(folder).resolve()
         environment = make_place(home)

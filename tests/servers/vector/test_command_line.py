@@ -98,7 +98,7 @@ def test_http_serves_the_same(tmp_path: Path) -> None:
     @scene
     async def ask(url: str) -> None:
         async with Client(url) as client:
-            assert (await client.call_tool("list_collections")).structured == {"collections": []}
+            assert (await client.call_tool("list_collections")).structured == {"collections": [], "filling": []}
 
     with serve([*SERVER, "--data-dir", str(tmp_path)]) as url:
         ask(url)
