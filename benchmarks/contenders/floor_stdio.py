@@ -55,9 +55,13 @@ def answer(line: bytes) -> bytes:
 
 def main() -> None:
     """One read and one write for whatever came together."""
-    held = b""
+    parts: list[bytes] = []
     while data := os.read(0, 1 << 20):
-        *lines, held = (held + data).split(b"\n")
+        parts.append(data)
+        if b"\n" not in data:
+            continue
+        *lines, rest = b"".join(parts).split(b"\n")
+        parts = [rest]
         out = b"".join([answer(line) for line in lines])
         while out:
             out = out[os.write(1, out) :]
