@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -117,13 +117,13 @@ class Soak:
             connection[1].write(b"DELETE /mcp HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%b\r\n" % (PORT, session + KEY))
             self._expect(b" 204 " in await connection[0].readuntil(b"\r\n\r\n"), b"a session was not ended")
 
-    async def _call(self, connection: Connection, tool: str, arguments: dict[str, object]) -> None:
+    async def _call(self, connection: Connection, tool: str, arguments: Mapping[str, object]) -> None:
         number = self.next_number()
         _, body = await exchange(*connection, self._write(tool, arguments, number))
         message = from_json(body)
         self._expect(message.get("id") == number and not message.get("result", {"isError": True}).get("isError"), body)
 
-    def _write(self, tool: str, arguments: dict[str, object], number: int = 1) -> bytes:
+    def _write(self, tool: str, arguments: Mapping[str, object], number: int = 1) -> bytes:
         params = b'{"name":"%b","arguments":%b%b}' % (tool.encode(), to_json(arguments), META)
         body = b'{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":%b}' % (number, params)
         mirrored = f"MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: {tool}\r\n"
