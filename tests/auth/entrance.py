@@ -25,6 +25,7 @@ META: dict[str, object] = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {},
 }
+EVERYONE = '[roles.everyone]\ntools = ["*"]\n'
 MIRRORED = {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": "whoami"}
 
 

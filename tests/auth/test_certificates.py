@@ -13,7 +13,7 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives import serialization
 from tests.auth.bound import FILE, Binder, Prover, encode
-from tests.auth.entrance import META, MIRRORED, Entrance, request
+from tests.auth.entrance import EVERYONE, META, MIRRORED, Entrance, request
 from tests.auth.pki import World, lines, make_pair, run, serve
 from tests.stage import scene
 
@@ -192,7 +192,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, st
     """A server that knows ann by her certificate, and bob not."""
     world = World(tmp_path_factory.mktemp("pki"))
     file = world.folder / "auth.toml"
-    file.write_text(lines([("ann", f'fingerprint = "{world.clients["ann"].fingerprint}"')]))
+    file.write_text(lines([("ann", f'fingerprint = "{world.clients["ann"].fingerprint}"')]) + EVERYONE)
     options = [*world.options, "--tls-client-ca", str(world.authority_file), "--auth", str(file)]
     with serve(*options) as url:
         yield world, url

@@ -12,6 +12,9 @@ import pytest
 from tests.auth.entrance import Entrance, key_lines, knock, name_at, request
 from tests.stage import scene
 
+from mcp_kernel.auth.policy import Policy, read_policy
+from mcp_kernel.auth.resource.document import Mistaken, read
+from mcp_kernel.auth.resource.settings import read_settings
 from mcp_kernel.console.program import main
 
 if TYPE_CHECKING:
@@ -199,3 +202,27 @@ def test_a_new_key_is_printed_with_the_lines_that_let_it_in(capsys: pytest.Captu
             assert await name_at(site, {"authorization": f"Bearer {key}"}) == "key al%20ice ['analyst'] []"
 
     come_in()
+
+
+def test_the_lines_of_a_key_without_a_role_say_how_it_may_do_anything(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    keys: list[str] = []
+    for name in ("alice", "bob"):
+        assert main(["keys", "new", "--name", name]) == 0
+        keys.append(capsys.readouterr().out.partition("\n")[2])
+    (tmp_path / "auth.toml").write_text("".join(keys))  # one after the other, as somebody puts them there
+    with pytest.raises(Mistaken, match=r"auth.toml:2: nobody may do anything: .*\[roles.everyone\]"):
+        permitted(tmp_path / "auth.toml")
+    told = [line.removeprefix("# ") for line in keys[1].splitlines()[-2:]]
+    (tmp_path / "auth.toml").write_text("\n".join([*keys, *told]))
+    assert permitted(tmp_path / "auth.toml").view_of([]).allows("tools", "anything")
+
+
+def permitted(path: Path) -> Policy:
+    """What a file allows, all of which is sound."""
+    document = read(path)
+    read_settings(document)
+    policy = read_policy(document)
+    document.require_sound()
+    return policy

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.auth.entrance import key_lines
+from tests.auth.entrance import EVERYONE, key_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,9 +33,9 @@ ABSENT = ["httpx", "jwt", "cryptography"]
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (key_lines("a", "k"), "ResourceGate"),
+        (key_lines("a", "k") + EVERYONE, "ResourceGate"),
         (
-            "resource = 'https://a.example/mcp'\n[jwt]\nissuer = 'https://i.example'\n",
+            "resource = 'https://a.example/mcp'\n[jwt]\nissuer = 'https://i.example'\n" + EVERYONE,
             "auth.toml:2: tokens need more packages: install mcp-kernel[auth]",
         ),
     ],

@@ -9,9 +9,13 @@ import pytest
 
 from mcp_kernel.auth.policy import Pattern, Policy, read_policy
 from mcp_kernel.auth.resource.document import Mistaken, read
+from mcp_kernel.auth.resource.following import AuthFile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from mcp_kernel.auth.resource.document import Document
 
 CLASSICAL = """
 [roles.analyst]
@@ -186,6 +190,59 @@ c = "x"
     found = mistakes(tmp_path, text)
     assert [line for line, _ in found] == [2, 3, 4, 4, 8, 9, 10, 13, 13, 15]
     assert any("tools is a list" in said for _, said in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a = 1\n[[keys]]\nname = 'a'\n[[keys]]\nname = 'b'\n", 2),
+        ("a = 1\n\n[jwt]\n", 3),
+        ("a = 1\n", 0),
+        ("[limits]\n[roles]\n", 2),
+        ("[roles]\n[[certificates]]\nname = 'a'\n", 2),
+    ],
+)
+def test_a_file_without_roles_is_a_mistake_that_says_what_to_write(tmp_path: Path, text: str, line: int) -> None:
+    ((found, said),) = mistakes(tmp_path, text)
+    assert found == line
+    assert 'add the two lines [roles.everyone] and tools = ["*"]' in said
+    view = load(tmp_path, text.replace("[roles]\n", "") + '[roles.everyone]\ntools = ["*"]\n').view_of([])
+    assert all(view.allows(sort, "anything") for sort in ("tools", "resources", "prompts"))
+
+
+def test_a_change_that_takes_all_roles_away_changes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path, seconds, used = tmp_path / "auth.toml", iter(range(10)), list[Policy]()
+
+    def govern(document: Document) -> Callable[[], None]:
+        policy = read_policy(document)
+        return lambda: used.append(policy)
+
+    path.write_text("[[keys]]\n[roles.a]\ntools = ['t']\n")
+    file = AuthFile(path, [govern], clock=lambda: float(2 * next(seconds)))
+    file.load()
+    path.write_text("[[keys]]\n")
+    file.look()
+    assert len(used) == 1
+    assert f"what it said before stays.\n{path}:1: nobody may do anything" in caplog.text
+
+
+def test_everyone_holds_the_role_of_everyone_beside_his_own(tmp_path: Path) -> None:
+    policy = load(tmp_path, CLASSICAL + '[roles.everyone]\ntools = ["hello"]\n')
+    assert policy.view_of(["nobody"]).allows("tools", "hello")
+    assert not policy.view_of(["nobody"]).allows("tools", "query")
+    analyst = policy.view_of(["analyst"])
+    assert analyst.allows("tools", "hello")
+    assert analyst.denied_tables("tools", "query") == {"audit_logs", "credentials"}
+    assert policy.view_of(["everyone"]) is policy.view_of([])
+
+
+def test_a_role_beside_everyone_who_may_do_everything_is_a_mistake(tmp_path: Path) -> None:
+    all_may = '[roles.everyone]\ntools = ["*"]\n'
+    found = mistakes(tmp_path, all_may + '[roles.clerk]\ntools = ["query"]\n')
+    assert [line for line, _ in found] == [3]
+    assert "takes nothing away" in found[0][1]
+    for narrower in ("prompts = []\n", "deny_tables = ['x']\n", "[roles.everyone.arguments.t]\nn = [1]\n"):
+        load(tmp_path, all_may + narrower + '[roles.clerk]\ntools = ["query"]\n')
 
 
 def test_roles_that_are_no_table_are_a_mistake(tmp_path: Path) -> None:

@@ -117,6 +117,7 @@ def test_the_command_line_stands_in_place_of_the_file() -> None:
     [
         (["--transport", "http"], "a = 1\n[jwt]\nb = 2\n", ["toml:1: a is unknown", "toml:2: jwt.issuer", "toml:3: "]),
         (["--transport", "http"], JWT, ["auth.toml:1: resource is missing"]),
+        (["--transport", "http"], key_lines("a", "k"), ["auth.toml:1: nobody may do anything", "[roles.everyone]"]),
         ([], key_lines("a", "k"), ["--auth is for HTTP", "add --transport http"]),
         (["--transport", "http", "--public-url", "a.example"], key_lines("a", "k"), ["--public-url is a whole URL"]),
         (

@@ -54,4 +54,14 @@ def test_a_file_that_is_wrong_is_bad_usage(shell: Shell) -> None:
     (shell.folder / "auth.toml").write_text("resource = 'x'\n")
     done = shell.run("policy", "explain", "--auth", "auth.toml", "--as", "a", "t")
     assert done.returncode == 2
-    assert "says nothing of roles" in done.stderr
+    assert "the file has no [roles.NAME]" in done.stderr
+
+
+def test_what_everyone_may_do_is_every_roles(shell: Shell) -> None:
+    (shell.folder / "auth.toml").write_text('[roles.a]\ntools = ["t"]\n[roles.everyone]\ntools = ["u"]\n')
+    done = shell.run("policy", "explain", "--auth", "auth.toml", "--as", "a", "u")
+    assert done.stdout.splitlines() == [
+        "allowed",
+        "a does not allow u; of tools it allows t",
+        "everyone allows it, among u",
+    ]

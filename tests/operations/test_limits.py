@@ -259,6 +259,8 @@ def test_every_mistake_of_the_settings_is_found_with_its_place() -> None:
     }
     read_limits([], faults)
     assert "limits" in faults.places
+    read_limits({"roles": {"everyone": {"concurrent": 1}}}, faults)  # the role of the file that nobody is given
+    assert "limits.roles.everyone" in faults.places
 
 
 def test_the_example_of_the_file_is_read() -> None:

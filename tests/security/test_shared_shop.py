@@ -46,7 +46,8 @@ async def test_each_role_has_its_tools_and_no_more(shop: str, revision: str) -> 
                 said = await hear(client, "explain_query", sql="SELECT 1")
                 assert said == (await hear(client, "explain_quere", sql="SELECT 1")).replace("quere", "query")
     async with enter(shop, "nil", revision) as client:
-        assert "Unknown tool" in await hear(client, "query", sql="SELECT 1")
+        said = await hear(client, "query", sql="SELECT 1")
+        assert "Unknown tool: query. key nil has no role on this server, and may do nothing: ask its operator" in said
         for listed in (client.list_resources, client.list_resource_templates, client.list_prompts):
             assert list(await listed()) == []
 

@@ -117,6 +117,20 @@ async def test_lists_show_what_may_be_used(connect: Connect, revision: str) -> N
 
 @in_both_eras
 @scene
+async def test_whoever_has_no_role_is_told_so_of_every_name_alike(connect: Connect, revision: str) -> None:
+    reason = "ann has no role on this server, and may do nothing: ask its operator"
+    async with connect(make_server(), revision, principal=Principal("ann", ("unheard of",))) as client:
+        for name in ("look", "crown", "made up"):
+            assert f"Unknown tool: IT. {reason}" in await refusal(client, "tools/call", {"name": name})
+            assert f"Unknown prompt: IT. {reason}" in await refusal(client, "prompts/get", {"name": name})
+        for uri in ("note://index", "note://nowhere"):
+            assert f"Resource not found: IT. {reason}" in await refusal(client, "resources/read", {"uri": uri})
+    async with connect(make_server(), revision, principal=Principal("bob", ("reader",))) as client:
+        assert "no role" not in await refusal(client, "tools/call", {"name": "wipe"})
+
+
+@in_both_eras
+@scene
 async def test_templates_are_shown_to_whoever_may_read_all_of_them(connect: Connect, revision: str) -> None:
     server = make_server()
     for name, expected in {"reader": ["note://public/{id}"], "writer": []}.items():

@@ -128,7 +128,7 @@ def _open_gate(server: Server, arguments: argparse.Namespace, parts: Iterable[Pa
     from mcp_kernel.auth.resource.place import read_place
 
     def govern(document: Document) -> Callable[[], None]:
-        policy = read_policy(document) if "roles" in document.table else None
+        policy = read_policy(document)
         return lambda: server.govern(policy)
 
     if arguments.transport == "stdio":

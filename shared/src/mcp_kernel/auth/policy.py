@@ -2,7 +2,8 @@
 
 Nothing is allowed that no role allows. Of several roles a principal may do what one of them lets him do, and each use
 stands on the roles that allow it: a table is denied to a call when every role that allows this very call denies it, so
-that a role which is about something else does not open it. A role that the file does not know allows nothing.
+that a role which is about something else does not open it. A role that the file does not know allows nothing. The role
+`everyone` is held by whoever is let in, beside his own.
 
 `tools = ["*"]` in a role that says nothing of resources and prompts allows those too; any other role reads no resource
 and uses no prompt unless it says so.
@@ -25,6 +26,16 @@ if TYPE_CHECKING:
 
 _SORTS: Final[tuple[Sort, ...]] = ("tools", "resources", "prompts")
 _ALL: Final = "*"
+EVERYONE: Final = "everyone"
+"""The role that whoever is let in holds without being given it."""
+
+_NO_ROLES: Final = (
+    "nobody may do anything: the file has no [roles.NAME], which says what somebody may do. "
+    f'For everybody who is let in to do everything, add the two lines [roles.{EVERYONE}] and tools = ["*"]'
+)
+_ALL_MAY: Final = (
+    f"[roles.{EVERYONE}] lets everybody do everything, so that this role takes nothing away: leave out one of the two"
+)
 _SCALARS: Final = (str, bool, int, float)
 _SAID: Final = frozenset({*_SORTS, "deny_tables", "arguments"})
 
@@ -64,6 +75,11 @@ class Role:
     patterns: Mapping[Sort, tuple[Pattern, ...]] = field(default_factory=dict["Sort", tuple[Pattern, ...]])
     deny_tables: frozenset[str] = frozenset()
     arguments: Rules = field(default_factory=dict[str, Mapping[str, tuple[object, ...]]])
+
+    def is_everything(self) -> bool:
+        """Whether nothing is left that another role could allow."""
+        unbound = not self.deny_tables and not self.arguments
+        return unbound and all(any(each.text == _ALL for each in self.patterns.get(sort, ())) for sort in _SORTS)
 
     def allows(self, sort: Sort, name: str, arguments: Mapping[str, object] | None = None) -> bool:
         """Whether the role allows a use; a tool without arguments with some at least."""
@@ -108,6 +124,7 @@ class View:
 
     def __init__(self, roles: tuple[Role, ...]) -> None:
         self._roles = roles
+        self.is_bare = not roles
 
     def allows(self, sort: Sort, name: str, arguments: Mapping[str, object] | None = None) -> bool:
         return any(role.allows(sort, name, arguments) for role in self._roles)
@@ -134,7 +151,10 @@ class View:
 
 
 class Policy:
-    """The roles of a file (`server.access.Policy`); a view is made once for each set of them that somebody has."""
+    """The roles of a file (`server.access.Policy`); a view is made once for each set of them that somebody has.
+
+    The role `everyone` is in each of these sets, where there is one.
+    """
 
     def __init__(self, roles: Iterable[Role] = ()) -> None:
         self.roles = {role.name: role for role in roles}
@@ -146,7 +166,7 @@ class Policy:
 
     def view_of(self, names: Iterable[str]) -> View:
         """The view of roles by their names."""
-        known = frozenset(name for name in names if name in self.roles)
+        known = frozenset(name for name in (*names, EVERYONE) if name in self.roles)
         view = self._views.get(known)
         if view is None:
             view = self._views[known] = View(tuple(self.roles[name] for name in sorted(known)))
@@ -154,11 +174,21 @@ class Policy:
 
 
 def read_policy(document: Document) -> Policy:
-    """Read `[roles]` of a file; whatever is wrong the document is told, and is left out."""
+    """Read `[roles]` of a file; whatever is wrong the document is told, and is left out.
+
+    A file without any role is wrong, since it would let people in to do nothing.
+    """
     roles: list[Role] = []
     for name, said in _read_table(document, ("roles",), document.table.get("roles", {})).items():
         path = ("roles", name)
         roles.append(_read_role(document, path, _read_table(document, path, said)))
+    if not document.table.get("roles", {}):
+        let_in = ("keys", "certificates", "jwt", "introspection", "roles")
+        document.complain(_NO_ROLES, next((name for name in let_in if name in document.table), "roles"), 0)
+    if any(role.name == EVERYONE and role.is_everything() for role in roles):
+        for role in roles:
+            if role.name != EVERYONE:
+                document.complain(_ALL_MAY, "roles", role.name)
     return Policy(roles)
 
 

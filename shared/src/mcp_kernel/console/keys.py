@@ -5,8 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Coroutine
+from typing import Final
 
 from mcp_kernel.console.terminal import show, tell
+
+_HINTS: Final = {
+    True: ("# What a role may do the file says once, for all keys: [roles.NAME]",),
+    False: (
+        "# No role: the key may do what everyone may. For everyone to do everything, the file says once, for all keys:",
+        "# [roles.everyone]",
+        '# tools = ["*"]',
+    ),
+}
+"""What follows the lines of a key, by whether it has roles."""
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]  # it has no public name
@@ -35,7 +46,10 @@ def run(arguments: argparse.Namespace) -> Coroutine[object, object, int]:
         show("[[keys]]")
         show(f"name = {json.dumps(arguments.name or f'key-{hashed[:8]}')}")
         show(f'hash = "sha256:{hashed}"')
-        show(f"roles = {json.dumps(arguments.role)}")
+        if arguments.role:
+            show(f"roles = {json.dumps(arguments.role)}")
+        for line in _HINTS[bool(arguments.role)]:
+            show(line)
         return 0
 
     return work()

@@ -62,15 +62,16 @@ def _read(path: Path) -> Policy:
         document.require_sound()
     except Mistaken as error:
         raise Misuse(str(error)) from None
-    if "roles" not in document.table:
-        raise Misuse(f"{path} says nothing of roles: everybody who is let in may do everything")
     return policy
 
 
 def explain(policy: Policy, names: list[str], what: str, written: list[Written]) -> tuple[bool, list[str]]:
     """Whether somebody who holds these roles may do it, and the lines that say why."""
+    from mcp_kernel.auth.policy import EVERYONE
+
     sort, name = _sort_of(what)
-    roles = [policy.roles[each] for each in names if each in policy.roles]
+    held = dict.fromkeys([*names, EVERYONE])
+    roles = [policy.roles[each] for each in held if each in policy.roles]
     arguments = _choose(roles, name, written) if sort == "tools" else None
     view = policy.view_of(names)
     allowed = view.allows(sort, name, arguments)

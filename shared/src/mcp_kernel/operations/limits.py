@@ -48,6 +48,7 @@ class Allowance:
 
 
 _NO_LIMIT: Final = Allowance()
+_EVERYONE: Final = "everyone"  # the role that nobody is given (`auth/policy.py`), so that no principal names it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,8 @@ def read_limits(table: object, complain: Complain) -> Limits:
         roles={name: _read_allowance(inner, last=True) for name, inner in section.sections("roles").items()},
         tools={name: _read_allowance(inner, last=True) for name, inner in section.sections("tools").items()},
     )
+    if _EVERYONE in limits.roles:
+        complain(f"what {_EVERYONE} may use stands in [limits] itself", "limits", "roles", _EVERYONE)
     section.close()
     return limits
 

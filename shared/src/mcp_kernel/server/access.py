@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, cast
 
-from mcp_kernel.errors import ResourceNotFound, ToolError
+from mcp_kernel.errors import INVALID_PARAMS, ProtocolError, ResourceNotFound, ToolError
 from mcp_kernel.protocol.jsonrpc import JsonObject
 from mcp_kernel.server.prompts import find_prompt
 from mcp_kernel.server.tools import find_tool
@@ -30,6 +30,11 @@ class View(Protocol):
     A name is that of a tool or a prompt, or the URI of a resource, or the outline of a template
     (`UriTemplate.outline`), of which the question then is whether all its members are allowed.
     """
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether nothing at all is allowed, because the principal has no role that the policy knows."""
+        ...
 
     def allows(self, sort: Sort, name: str, arguments: Mapping[str, object] | None = None) -> bool:
         """Tell whether something may be used; a tool with these arguments, or without them with any at all."""
@@ -68,8 +73,21 @@ class Authorization:
         view = exchange.view
         check = _CHECKS.get(exchange.request.method)
         if view is not None and check is not None:
+            if view.is_bare:
+                raise _refuse_bare(exchange) from Denied(str(exchange.principal))
             check(exchange, view)
         return await proceed(exchange)
+
+
+def _refuse_bare(exchange: Exchange) -> ProtocolError:
+    """The answer for what does not exist, for whom nothing does; it says the same of every name."""
+    exchange.refusal = "policy"
+    params = exchange.request.params
+    reason = f"{exchange.principal or 'Whoever asks'} has no role on this server, and may do nothing: ask its operator"
+    if "uri" in params:
+        return ResourceNotFound(str(params["uri"]), reason)
+    kind = "prompt" if exchange.request.method == "prompts/get" else "tool"
+    return ProtocolError(INVALID_PARAMS, f"Unknown {kind}: {params['name']}. {reason}")
 
 
 def _check_call(exchange: Exchange, view: View) -> None:

@@ -257,10 +257,6 @@ def _read_grants(document: Document, section: Section) -> Grants:
         default_role=section.text("default_role"),
         required_scopes=_read_scopes(section, "required_scopes"),
     )
-    if grants.role_claim and document.value("roles") is None:
-        section.complain(
-            "role_claim names roles, but the file says of none what it may do: add [roles.NAME]", "role_claim"
-        )
     if grants.default_role:
         _require_role(document, section, grants.default_role, "default_role")
     return grants
