@@ -73,7 +73,8 @@ def read_limits(table: object, complain: Complain) -> Limits:
         tools={name: _read_allowance(inner, last=True) for name, inner in section.sections("tools").items()},
     )
     if _EVERYONE in limits.roles:
-        complain(f"what {_EVERYONE} may use stands in [limits] itself", "limits", "roles", _EVERYONE)
+        place = ("limits", "roles", _EVERYONE)
+        complain(f"{'.'.join(place)} is not read: what everybody may use stands in [limits] itself", *place)
     section.close()
     return limits
 
