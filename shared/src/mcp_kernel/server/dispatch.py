@@ -43,6 +43,7 @@ from mcp_kernel.server.exchange_legacy import LegacyExchange
 from mcp_kernel.server.exchange_modern import ModernExchange
 from mcp_kernel.server.prompts import get_prompt
 from mcp_kernel.server.results import error_result
+from mcp_kernel.server.subscriptions import MOST_URIS, too_many_uris
 from mcp_kernel.server.tools import call_tool, find_mirrored
 
 if TYPE_CHECKING:
@@ -254,6 +255,8 @@ def _subscribe(exchange: Exchange) -> JsonObject:
     peer, uri = exchange.peer, cast("str", exchange.request.params["uri"])
     if not peer.server.resources.has(uri, exchange.view):
         raise ResourceNotFound(uri)
+    if len(peer.session.subscriptions) >= MOST_URIS and uri not in peer.session.subscriptions:
+        raise too_many_uris()
     peer.session.subscriptions.add(uri)
     peer.server.subscriptions.subscribe(peer)
     return {}

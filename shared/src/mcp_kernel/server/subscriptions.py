@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
-from mcp_kernel.errors import INTERNAL_ERROR, ProtocolError, Unsupported
+from mcp_kernel.errors import INTERNAL_ERROR, INVALID_PARAMS, ProtocolError, Unsupported
 from mcp_kernel.protocol.capabilities import TASKS
 from mcp_kernel.protocol.jsonrpc import JsonObject, Notification, encode
 from mcp_kernel.protocol.modern import on_stream
@@ -29,6 +29,7 @@ Kind: TypeAlias = Literal["tools", "resources", "prompts"]
 
 _LOG = logging.getLogger("mcp_kernel")
 _MOST_STREAMS: Final = 10_000  # on one connection: a bound on what a client can make us hold
+MOST_URIS: Final = 5_000  # on one stream or session: each is matched with every template, which takes 20 µs
 _FILTERS: Final[dict[Kind, str]] = {
     "tools": "toolsListChanged",
     "resources": "resourcesListChanged",
@@ -115,6 +116,8 @@ class Subscriptions:
             raise ProtocolError(INTERNAL_ERROR, f"{_MOST_STREAMS} listen streams are open on this connection already")
         view = exchange.view
         wanted, tasks = _texts(asked, "resourceSubscriptions"), _texts(asked, "taskIds")
+        if len(wanted) + len(tasks) > MOST_URIS:
+            raise too_many_uris()
         kinds: frozenset[Kind] = frozenset(
             kind for kind, name in _FILTERS.items() if asked.get(name) is True and server.offers(kind, view)
         )
@@ -195,7 +198,7 @@ class Subscriptions:
     def _refresh(self) -> None:
         if not self._watchers:
             return
-        subscribed = bool(self.uris)
+        subscribed = bool(self._subscribers) or any(listener.uris for listener in self._listeners)
         listening = bool(self._sessions) or any("resources" in listener.kinds for listener in self._listeners)
         for watcher, lists in self._watchers.items():
             if subscribed or (lists and listening):
@@ -216,6 +219,11 @@ class Subscriptions:
         for task in self._watching.values():
             task.cancel()
         self._watching = {}
+
+
+def too_many_uris() -> ProtocolError:
+    """The refusal of more than is held for one stream or session."""
+    return ProtocolError(INVALID_PARAMS, f"A client follows at most {MOST_URIS} resources on one stream or session")
 
 
 def _may_read(view: View | None, uri: str) -> bool:
