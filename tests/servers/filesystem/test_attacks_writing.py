@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import random
-import resource
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Generator
@@ -22,6 +22,9 @@ from tests.stage import Json, scene
 from tests.transports.host import Host
 
 from mcp_server_filesystem.sandbox import Directory, Policy
+
+if sys.platform != "win32":
+    import resource
 
 ERAS = pytest.mark.parametrize("era", ["legacy", "modern"])
 

@@ -41,6 +41,33 @@ async def test_a_call_that_hangs_ends_in_time_and_others_go_on() -> None:
 
 
 @scene
+async def test_nobody_waits_for_what_comes_after_the_answer() -> None:
+    crew, release, ended = Crew(1), threading.Event(), threading.Event()
+
+    def fail() -> str:
+        raise Refusal("no")
+
+    def linger() -> None:
+        ended.set() if release.wait(30) else None
+
+    def stumble() -> None:
+        raise OSError
+
+    try:
+        assert await crew.run(lambda: "told", linger) == "told"
+        assert not ended.is_set()
+    finally:
+        release.set()
+    assert await asyncio.to_thread(ended.wait, 10)
+    with pytest.raises(Refusal, match="no"):
+        await crew.run(fail, ended.clear)
+    assert await crew.run(lambda: "told", stumble) == "told"
+    assert await crew.run(lambda: "alive") == "alive"
+    assert not ended.is_set()
+    crew.close()
+
+
+@scene
 async def test_when_every_thread_hangs_further_work_is_refused_at_last() -> None:
     crew, release = Crew(1), threading.Event()
     waiting = [asyncio.ensure_future(crew.run(lambda: release.wait(30))) for _ in range(8)]

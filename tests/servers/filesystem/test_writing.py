@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.servers.filesystem.conftest import open_scope
+from tests.servers.filesystem.desk import Desk
 
 from mcp_server_filesystem.confinement import Scope
 from mcp_server_filesystem.diffing import make_diff
@@ -38,6 +39,10 @@ def edit(scope: Scope, path: str, *edits: tuple[str, str], dry_run: bool = False
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def count_open(folder: Path = Path("/dev/fd")) -> int:
+    return len(list(folder.iterdir()))
 
 
 def test_a_file_keeps_its_mode_and_owner_and_other_names_keep_the_old(scope: Scope, served: Path) -> None:
@@ -72,6 +77,33 @@ def test_line_endings_and_encodings_stay(scope: Scope, served: Path) -> None:
         assert (served / "t").read_bytes() == "é ü\n".encode(encoding)
     with pytest.raises(Refusal, match="encoding"):
         edit(scope, "t", ("ü", "漢"))
+
+
+def test_what_was_replaced_is_let_go_and_the_room_of_much_of_it_at_once(served: Path) -> None:
+    (served / "large").write_bytes(b"x" * 2_000_000)
+    before = count_open()
+    with open_scope(served) as scope:
+        opened = count_open()
+        write(scope, "large", "new")
+        assert count_open() == opened
+        write(scope, "a.txt", "new")
+        edit(scope, "a.txt", ("new", "newer"))
+        with pytest.raises(Refusal):
+            edit(scope, "a.txt", ("absent", ""))
+        assert count_open() == opened + 2
+    assert count_open() == before
+
+
+def test_a_server_that_writes_keeps_nothing_open(desk: Desk) -> None:
+    folder = Path(f"/proc/{desk.host.process.pid}/fd")
+    if not folder.is_dir():
+        pytest.skip("this system does not show what a process has open")
+    desk.text("write_file", path="a.txt", content="0")
+    before = count_open(folder)
+    for number in range(30):
+        desk.text("write_file", path="a.txt", content=str(number))
+    desk.text("read_text_file", path="a.txt")
+    assert count_open(folder) < before + 5  # the last one may be on its way
 
 
 def test_modes_create_and_append(scope: Scope, served: Path) -> None:

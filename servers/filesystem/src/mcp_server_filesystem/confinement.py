@@ -57,6 +57,17 @@ class Scope:
         self._longest = sorted(anchors, key=lambda anchor: -len(anchor.real))
         bases = [(_fold(split(base)), anchor) for anchor in anchors for base in {anchor.path, anchor.real}]
         self._bases = sorted(bases, key=lambda each: -len(each[0]))
+        self._kept: list[Opened] = []
+
+    def keep(self, opened: Opened) -> None:
+        """Take over what is open, to be closed when the call is over, perhaps when it is answered already."""
+        self._kept.append(Opened(opened.fd, opened.real))
+        opened.fd = -1
+
+    def close(self) -> None:
+        """Close what was kept."""
+        for opened in self._kept:
+            opened.close()
 
     # --- opening ---
 

@@ -80,18 +80,18 @@ def open_source(scope: Scope, path: str) -> Generator[Source]:
             raise explain(error, path) from None
 
 
-def to_source(opened: Opened, path: str) -> Source:
-    """Take a descriptor as a file to read; raises `Refusal` where it is none."""
+def to_source(opened: Opened, path: str, few: int = HASHED) -> Source:
+    """Take a descriptor as a file to read, at once where it has few bytes; raises `Refusal` where it is none."""
     status = os.fstat(opened.fd)
     check_regular(status, path)
     make_blocking(opened.fd)
     source = Source(opened, status)
-    if status.st_size <= HASHED:
+    if status.st_size <= few:
         try:
-            data = source.read(HASHED + 1, Errand())
+            data = source.read(few + 1, Errand())
         except OSError as error:
             raise explain(error, path) from None
-        source.whole = data if len(data) <= HASHED else None
+        source.whole = data if len(data) <= few else None
     return source
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import TypeVar, cast
 
@@ -13,7 +14,7 @@ from .refusals import Refusal
 T = TypeVar("T")
 
 _MOST = 32
-_Job = tuple[Callable[[], object], "asyncio.Future[object]", asyncio.AbstractEventLoop]
+_Job = tuple[Callable[[], object], Callable[[], None] | None, "asyncio.Future[object]", asyncio.AbstractEventLoop]
 
 
 class Crew:
@@ -29,8 +30,11 @@ class Crew:
         self._busy = 0
         self._lock = threading.Lock()
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Run a function in a thread; what is cancelled is not waited for."""
+    async def run(self, work: Callable[[], T], after: Callable[[], None] | None = None) -> T:
+        """Run a function in a thread; what is cancelled is not waited for.
+
+        `after` is run by the same thread whatever became of the work, and nobody waits for it.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[object] = loop.create_future()
         with self._lock:
@@ -40,7 +44,7 @@ class Crew:
             if self._busy > self._threads and self._threads < self._most:
                 self._threads += 1
                 threading.Thread(target=self._serve, name=f"files-{self._threads}", daemon=True).start()
-        self._jobs.put((work, future, loop))
+        self._jobs.put((work, after, future, loop))
         return cast("T", await future)
 
     def close(self) -> None:
@@ -50,7 +54,7 @@ class Crew:
 
     def _serve(self) -> None:
         while (job := self._jobs.get()) is not None:
-            work, future, loop = job
+            work, after, future, loop = job
             value: object = None
             failure: BaseException | None = None
             try:
@@ -58,13 +62,19 @@ class Crew:
                     value = work()
             except BaseException as error:  # whoever waits hears of it
                 failure = error
-            with self._lock:
-                self._busy -= 1
-            try:
+            if after is None:
+                self._rest()
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(_settle, future, value, failure)
-            except RuntimeError:  # the loop is closed: nobody waits any more
-                return
             del job, work, future, value, failure
+            if after is not None:
+                with suppress(OSError):  # what cannot be closed is closed
+                    after()
+                self._rest()
+
+    def _rest(self) -> None:
+        with self._lock:
+            self._busy -= 1
 
 
 def _settle(future: asyncio.Future[object], value: object, failure: BaseException | None) -> None:

@@ -5,12 +5,23 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from .confinement import Spot
-from .content import check_regular, to_source
-from .descriptors import READING, WRITING, inherit, link_in, open_in, rename_exclusively, replace_in, unlink_in
+from .content import HASHED, check_regular, to_source
+from .descriptors import (
+    OPEN_IS_REPLACED,
+    READING,
+    WRITING,
+    inherit,
+    link_in,
+    open_in,
+    rename_exclusively,
+    replace_in,
+    unlink_in,
+)
 from .encodings import SAMPLE
 from .errand import Errand
 from .refusals import Refusal, explain, spell
@@ -27,45 +38,56 @@ class Conflict(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Old:
-    """What is in a file before it is replaced; of a sample only the first bytes, and no tag."""
+    """A file before it is replaced, still open; of a sample only the first bytes, and no tag."""
 
+    opened: Opened
+    status: os.stat_result
     data: bytes
     etag: str
 
 
-def read_old(spot: Spot, path: str, *, sample: bool = False) -> Old | None:
-    """Read the file that is there, or its beginning; None for nothing."""
+@contextmanager
+def read_old(spot: Spot, path: str, *, sample: bool = False) -> Generator[Old | None]:
+    """Read the file that is there, or its beginning, and hold it open; None for nothing."""
     try:
         fd = open_in((spot.folder.fd, spot.name), READING)
     except FileNotFoundError:
-        return None
+        fd = -1
     except OSError as error:
         status = spot.status()
         if status is not None and not stat.S_ISLNK(status.st_mode):
             check_regular(status, path)
         raise explain(error, path) from None
     with Opened(fd, spot.real) as opened:
-        source = to_source(opened, path)
-        if sample:
-            return Old(source.read(SAMPLE, Errand()), "")
-        if source.size > MOST_BYTES:
-            raise Refusal(f"{spell(path)} has {source.size} bytes; {MOST_BYTES} are the most that is changed at once.")
-        return Old(source.read(MOST_BYTES, Errand()), source.etag())
+        yield None if fd < 0 else _read(opened, path, sample=sample)
 
 
-def replace_content(sandbox: Sandbox, spot: Spot, path: str, data: bytes, expected: str | None) -> str | None:
+def _read(opened: Opened, path: str, *, sample: bool) -> Old:
+    source = to_source(opened, path, SAMPLE if sample else HASHED)
+    if sample:
+        return Old(opened, source.status, source.read(SAMPLE, Errand()), "")
+    if source.size > MOST_BYTES:
+        raise Refusal(f"{spell(path)} has {source.size} bytes; {MOST_BYTES} are the most that is changed at once.")
+    return Old(opened, source.status, source.read(MOST_BYTES, Errand()), source.etag())
+
+
+def replace_content(spot: Spot, path: str, data: bytes, old: Old | None, how: tuple[Sandbox, str | None]) -> str | None:
     """Put a file with these bytes at a spot, atomically; gives a remark where something could not be kept.
 
+    The new bytes are on the disk before they take the place of the old ones. The new entry of the directory is not
+    waited for: after a power cut the name may have the old file, whole.
+
     Args:
-        sandbox: Whose lock makes looking and replacing one act among the calls of this server.
         spot: Where.
         path: As the caller named it.
         data: The new bytes.
-        expected: The tag that the old file must still have, ABSENT where nothing may be there; None for whatever.
+        old: What was found there. Where it is small it stays open, since the system frees a file that has lost its
+            name when it is closed, and that takes as long as all of a small write but the disk: who answers first
+            and closes then need not wait for it. The room of a large one is free again before the answer.
+        how: The sandbox, whose lock makes looking and replacing one act among the calls of this server; and the tag
+            that the old file must still have, ABSENT where nothing may be there, None for whatever.
     """
-    old = spot.status()
-    if old is not None and not stat.S_ISLNK(old.st_mode):
-        check_regular(old, path)
+    sandbox, expected = how
     temporary = f".{spot.name[:60]}.{secrets.token_hex(6)}.tmp"
     if len(os.fsencode(temporary)) > 255:
         temporary = f".{secrets.token_hex(8)}.tmp"
@@ -73,6 +95,8 @@ def replace_content(sandbox: Sandbox, spot: Spot, path: str, data: bytes, expect
         remark = _write(spot, temporary, data, old)
         with sandbox.writing:
             _check(spot, path, expected)
+            if old is not None and (old.status.st_size > HASHED or not OPEN_IS_REPLACED):
+                old.opened.close()
             _put(spot, temporary, exclusive=expected == ABSENT)
     except BaseException as error:
         with suppress(OSError):  # it may not be there yet
@@ -83,13 +107,13 @@ def replace_content(sandbox: Sandbox, spot: Spot, path: str, data: bytes, expect
     return remark
 
 
-def _write(spot: Spot, name: str, data: bytes, old: os.stat_result | None) -> str | None:
+def _write(spot: Spot, name: str, data: bytes, old: Old | None) -> str | None:
     fd = open_in((spot.folder.fd, name), WRITING, 0o666 if old is None else 0o600)
     try:
         view = memoryview(data)
         while view:
             view = view[os.write(fd, view) :]
-        remark = None if old is None else inherit(fd, (spot.folder.fd, spot.name), old)
+        remark = None if old is None else inherit(fd, old.opened.fd, old.status)
         os.fsync(fd)
     finally:
         os.close(fd)
@@ -99,8 +123,8 @@ def _write(spot: Spot, name: str, data: bytes, old: os.stat_result | None) -> st
 def _check(spot: Spot, path: str, expected: str | None) -> None:
     """Raise `Conflict` where the file is not what it should be, in the moment before it is replaced."""
     if expected and expected != ABSENT:
-        found = read_old(spot, path)
-        check_etag(None if found is None else found.etag, expected, path)
+        with read_old(spot, path) as found:
+            check_etag(None if found is None else found.etag, expected, path)
 
 
 def check_etag(found: str | None, expected: str, path: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Generator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -91,7 +91,8 @@ class Sandbox:
             roots: The URIs that the client gave; None where it has none to give or is not asked.
         """
         with ExitStack() as stack:
-            yield Scope(self._narrow(list(roots or ()), stack), self.policy.denial, by_walking=self.policy.by_walking)
+            anchors = self._narrow(list(roots or ()), stack)
+            yield stack.enter_context(closing(Scope(anchors, self.policy.denial, by_walking=self.policy.by_walking)))
 
     def close(self) -> None:
         """Close what is held open."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
 from typing import TypeVar
 
 from mcp_kernel import Context, Unsupported
@@ -65,10 +66,11 @@ class Calls:
     async def _run(
         self, roots: list[str] | None, work: Callable[[Scope, Errand], T], errand: Errand, ctx: Context | None
     ) -> T:
+        closing = ExitStack()
+
         def act() -> T:
             try:
-                with self.sandbox.scope(roots) as scope:
-                    return work(scope, errand)
+                return work(closing.enter_context(self.sandbox.scope(roots)), errand)
             except OSError as error:
                 raise explain(error, error.filename or "The path") from None
 
@@ -76,7 +78,7 @@ class Calls:
         reports: list[asyncio.Task[None]] = []
         timer = None if ctx is None else call_later(_REPORT, lambda: reports.append(_start(_report(ctx, errand))))
         try:
-            return await self._crew.run(act)
+            return await self._crew.run(act, closing.close)
         finally:
             errand.stop()
             if timer is not None:

@@ -16,6 +16,7 @@ LISTING: Final = os.O_RDONLY | os.O_DIRECTORY
 READING: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY  # a FIFO without a writer must not hold the call
 WRITING: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 CASE_FOLDS: Final = False
+OPEN_IS_REPLACED: Final = True
 _PRIVILEGES = stat.S_ISUID | stat.S_ISGID  # which a write by anybody but root would lift, too
 
 Place = tuple[int, str]
@@ -124,25 +125,21 @@ def make_blocking(opened: int) -> None:
     os.set_blocking(opened, True)
 
 
-def inherit(new: int, place: Place, old: os.stat_result) -> str | None:
+def inherit(new: int, old: int, status: os.stat_result) -> str | None:
     """Give a file that takes another one's place its owner, mode and access lists; a remark where it cannot be."""
-    remark = _keep_owner(new, old)
-    os.fchmod(new, stat.S_IMODE(old.st_mode) & ~_PRIVILEGES)
+    remark = _keep_owner(new, status)
+    os.fchmod(new, stat.S_IMODE(status.st_mode) & ~_PRIVILEGES)
     if sys.platform == "linux":
         with suppress(OSError):
-            _keep_attributes(new, place)
+            _keep_attributes(new, old)
     return remark
 
 
-def _keep_attributes(new: int, place: Place) -> None:
+def _keep_attributes(new: int, old: int) -> None:
     """Keep access lists and other attributes, as far as the system has such; rights of a program are not kept."""
-    old = open_in(place, READING)
-    try:
-        for name in os.listxattr(old):
-            if not name.startswith("security."):
-                os.setxattr(new, name, os.getxattr(old, name))
-    finally:
-        os.close(old)
+    for name in os.listxattr(old):
+        if not name.startswith("security."):
+            os.setxattr(new, name, os.getxattr(old, name))
 
 
 def _keep_owner(new: int, old: os.stat_result) -> str | None:

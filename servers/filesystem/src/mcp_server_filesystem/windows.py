@@ -31,6 +31,7 @@ __all__ = ["read_path", "write_path"]
 
 PATH_ONLY, FOLDER, LISTING, READING, WRITING = 1, 2, 3, 4, 5
 CASE_FOLDS: Final = True
+OPEN_IS_REPLACED: Final = False  # not by every file system
 _HOW: Final = {  # rights, what to do and of which kind, flags of the descriptor
     PATH_ONLY: (calls.READ_ATTRIBUTES, (calls.OPEN, 0), os.O_RDONLY),
     FOLDER: (calls.READ_ATTRIBUTES | calls.TRAVERSE, (calls.OPEN, calls.DIRECTORY), os.O_RDONLY),
@@ -327,15 +328,11 @@ def make_blocking(opened: int) -> None:
     del opened
 
 
-def inherit(new: int, place: Place, old: os.stat_result) -> str | None:
+def inherit(new: int, old: int, status: os.stat_result) -> str | None:
     """Give a file that takes another one's place its access list, as far as this user may."""
-    del old
+    del status
     with suppress(OSError):
-        handle = _open(place, calls.READ_CONTROL | calls.READ_ATTRIBUTES, (calls.OPEN, 0))
-        try:
-            calls.copy_access_list(handle, calls.handle_of(new))
-        finally:
-            calls.close(handle)
+        calls.copy_access_list(calls.handle_of(old), calls.handle_of(new))
     return None
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from .confinement import Scope
+from .confinement import Scope, Spot
 from .content import HASHED, hash_bytes, open_source
 from .descriptors import FOLDER, make_folder_in
 from .diffing import compare, make_diff
@@ -81,9 +82,8 @@ def write_text(sandbox: Sandbox, scope: Scope, path: str, content: str, how: tup
         raise Refusal(f"The content has {len(content)} characters; {_MOST_LETTERS} are the most of one call.")
     if mode == "create" and expected:
         raise Refusal("mode create makes a file that is not there yet, ifMatch names one that is. Send one of them.")
-    with scope.spot(path) as spot:
-        scope.admit_writing(spot.real, path)
-        old = read_old(spot, path, sample=mode == "overwrite" and not expected)
+    sample = mode == "overwrite" and not expected
+    with _admitted(scope, path) as spot, read_old(spot, path, sample=sample) as old:
         if expected:
             check_etag(old.etag if old else None, expected, path)
         if mode == "create":
@@ -93,9 +93,19 @@ def write_text(sandbox: Sandbox, scope: Scope, path: str, content: str, how: tup
         elif mode == "append":
             expected = ABSENT if old is None else old.etag
         data, note = _compose(old.data if old else None, content, append=mode == "append")
-        remark = replace_content(sandbox, spot, path, data, expected)
+        remark = replace_content(spot, path, data, old, (sandbox, expected))
+        if old is not None:
+            scope.keep(old.opened)
     notes = " ".join(each for each in (note, remark) if each)
     return Written(spell(path), len(data), _tag(scope, path, data), old is None, notes or None)
+
+
+@contextmanager
+def _admitted(scope: Scope, path: str) -> Generator[Spot]:
+    """The spot of a file that may be written."""
+    with scope.spot(path) as spot:
+        scope.admit_writing(spot.real, path)
+        yield spot
 
 
 def _tag(scope: Scope, path: str, data: bytes) -> str:
@@ -109,9 +119,7 @@ def _tag(scope: Scope, path: str, data: bytes) -> str:
 def edit_text(sandbox: Sandbox, scope: Scope, path: str, edits: Sequence[Edit], how: tuple[bool, str | None]) -> Edited:
     """Make all edits or none; `how` says whether to only show them, and the tag that the file must have."""
     dry_run, expected = how
-    with scope.spot(path) as spot:
-        scope.admit_writing(spot.real, path)
-        old = read_old(spot, path)
+    with _admitted(scope, path) as spot, read_old(spot, path) as old:
         if old is None:
             raise NotThere(f"{spell(path)} does not exist. write_file makes a file.")
         data, etag = old.data, old.etag
@@ -128,7 +136,8 @@ def edit_text(sandbox: Sandbox, scope: Scope, path: str, edits: Sequence[Edit], 
             return Edited(spell(path), dry_run, diff, etag)
         written = _restore(text, before, after)
         new = _encode(encoding, written, path)
-        remark = replace_content(sandbox, spot, path, new, etag)
+        remark = replace_content(spot, path, new, old, (sandbox, etag))
+        scope.keep(old.opened)
     return Edited(spell(path), dry_run, diff, _tag(scope, path, new), remark)
 
 
