@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -173,12 +173,16 @@ class Cluster:
 
 
 @contextmanager
-def run_cluster(binaries: Path | None = None, **settings: str) -> Generator[Cluster]:
-    """A started cluster, of which nothing is left afterwards."""
+def run_cluster(
+    binaries: Path | None = None, equip: Callable[[Cluster], None] | None = None, **settings: str
+) -> Generator[Cluster]:
+    """A started cluster, of which nothing is left afterwards; `equip` puts what it needs into its folder before."""
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
     cluster = Cluster(folder, binaries or find_binaries(), **settings)
     try:
         cluster.create()
+        if equip is not None:
+            equip(cluster)
         cluster.start()
         yield cluster
     finally:

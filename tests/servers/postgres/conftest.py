@@ -140,6 +140,22 @@ def open_shop(admin: str) -> Generator[Shop]:
         command(admin, *drop)
 
 
+@contextmanager
+def side_database(shop: Shop, options: str = "") -> Generator[Shop]:
+    """An empty database beside the shop, for what would be in the way there; the reader may make temporary objects."""
+    side = Shop(shop.admin, f"side_{uuid.uuid4().hex[:8]}")
+    command(shop.admin, f"CREATE DATABASE {side.database} {options}")
+    try:
+        yield side
+    finally:
+        command(shop.admin, f"DROP DATABASE {side.database} WITH (FORCE)")
+
+
+def has_extension(shop: Shop, name: str) -> bool:
+    """Whether this PostgreSQL brings an extension; the wheel has few, Debian's packages the others."""
+    return bool(command(shop.superuser, f"SELECT 1 FROM pg_available_extensions WHERE name = '{name}'"))
+
+
 def command(dsn: str, *statements: str) -> list[Any]:
     """Run SQL as an outsider does, and give the rows of the last statement."""
 

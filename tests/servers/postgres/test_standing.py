@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.servers.postgres.conftest import PASSWORD, Desk, Opener, Shop, command
+from tests.servers.postgres.conftest import PASSWORD, Desk, Opener, Shop, command, side_database
 
 from mcp_server_postgres.policy import Policy
 from mcp_server_postgres.refusals import Refusal
@@ -68,3 +68,36 @@ def test_what_cannot_be_withheld_is_refused_with_the_grants_that_do(desk: Opener
 def test_a_fit_role_knows_that_it_is(reader: Desk) -> None:
     standing = reader.run(reader.database.check())
     assert (standing.powers, standing.superuser, standing.can_probe) == ([], False, True)
+
+
+FORBIDS = """
+CREATE TABLE t AS SELECT 1 AS a;
+GRANT SELECT ON t TO PUBLIC;
+CREATE FUNCTION forbid() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'no DDL here'; END$$;
+CREATE EVENT TRIGGER no_ddl ON {event} EXECUTE FUNCTION forbid();
+"""
+
+
+@pytest.mark.parametrize("event", ["ddl_command_start", "ddl_command_end"])
+def test_where_an_event_trigger_forbids_ddl_plain_queries_are_served(desk: Opener, shop: Shop, event: str) -> None:
+    with side_database(shop) as side:
+        command(side.superuser, FORBIDS.format(event=event))
+        plain = desk(None, side.url())
+        assert plain.query("SELECT a FROM t WHERE a = $1", [1]) == [[1]]
+        assert "pg_sleep has effects" in plain.refusal("SELECT pg_sleep(9)")
+        strict = desk(Policy(deny_tables=frozenset({"u"})), side.url())
+        said = strict.refusal("SELECT a FROM t")
+        assert "An event trigger of this database stops temporary objects (no DDL here)" in said
+        assert "REVOKE SELECT ON u" in said
+        assert strict.database.cannot_withhold
+        for each in (plain, strict):
+            each.run(each.database.close())
+
+
+def test_an_event_trigger_that_forbids_nothing_is_in_nobody_s_way(desk: Opener, shop: Shop) -> None:
+    with side_database(shop) as side:
+        command(side.superuser, FORBIDS.format(event="sql_drop").replace("RAISE EXCEPTION 'no DDL here'", "NULL"))
+        strict = desk(Policy(deny_tables=frozenset({"u"})), side.url())
+        assert strict.one("SELECT a FROM t") == 1
+        assert strict.run(strict.database.check()).can_probe
+        strict.run(strict.database.close())

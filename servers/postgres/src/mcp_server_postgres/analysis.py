@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from .driver import Connection, Row
 from .effects import FIRST_USER_OID, Function
-from .insides import DOMAIN_CHECKS, FUNCTIONS, INDEXES, MARKS, OPERATORS, PROBE, TYPES, VIEWS
+from .insides import BESIDE, DOMAIN_CHECKS, FUNCTIONS, MARKS, OPERATORS, PROBE, TYPES, VIEWS
 from .refusals import Refusal
 
 _RELATIONS = re.compile(r" :relid (\d+)")
@@ -39,6 +39,7 @@ class Touched:
     """Everything that a statement touches: relations, columns of relations, whole rows, functions, all by OID.
 
     `ahead` are the functions that only indexes and checks name: the planner may compute them ahead.
+    `programs` are the foreign tables that run one on the database's machine.
     `through` has the views and functions whose own insides were followed, with what tells that they were changed since.
     """
 
@@ -47,6 +48,7 @@ class Touched:
     whole_rows: set[int] = field(default_factory=set[int])
     functions: dict[int, Function] = field(default_factory=dict[int, Function])
     ahead: set[int] = field(default_factory=set[int])
+    programs: set[str] = field(default_factory=set[str])
     through: dict[int, str] = field(default_factory=dict[int, str])
 
 
@@ -86,8 +88,11 @@ class _Walk:
         await self._follow()
         called = set(self._touched.functions)
         tables = [oid for oid in self._touched.relations if oid >= FIRST_USER_OID]
-        for (tree_of_table,) in await self._ask(INDEXES, tables):
-            await self._take(tree_of_table)
+        for kind, text in await self._ask(BESIDE, tables):
+            if kind == "program":
+                self._touched.programs.add(text)
+            else:
+                await self._take(text)
         await self._follow()
         self._touched.ahead = self._touched.functions.keys() - called
         return self._touched

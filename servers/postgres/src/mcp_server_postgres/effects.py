@@ -36,18 +36,25 @@ _TS_REWRITE_OF_QUERIES = 3684  # the OID of ts_rewrite(tsquery, tsquery, tsquery
 EXTENSION_HARMLESS = re.compile(
     r"""uuid_generate_v\w+ | gen_random_(bytes|uuid) | gen_salt | pgp_(pub|sym)_encrypt(_bytea)? | normal_rand
     | pg_stat_statements(_info)? | pg_buffercache_\w+ | pg_freespace | pg_relpages | pgstat\w+ | pgrowlocks | ssl_\w+
-    | system_(rows|time) | \w*(lexize|_init) | int_agg_\w+ | ST_\w+ | _?st_\w+ | postgis_\w+
+    | system_(rows|time) | \w*(lexize|_init) | int_agg_\w+ | _?st_\w+ | postgis_\w+ | pgis_\w+ | \w+_(gist|brin)_\w+
     | dblink_get_connections | time_bucket\w*""",
-    re.VERBOSE | re.IGNORECASE,
+    re.VERBOSE,
 )
 """VOLATILE functions of extensions, compiled, that change nothing and reach nothing outside."""
 
 EXTENSION_REACHING = re.compile(
-    r"""dblink\w* | crosstab\w* | connectby | xpath_table | xslt_process | http\w* | net\w* | pg_file_\w+ | pg_logdir_ls
-    | lo_\w+ | get_raw_page | pg_get_wal_\w+""",
+    r"""dblink(?!_get_connections$)\w* | crosstab\w* | connectby | xpath_table | xslt_process | http\w* | net\w*
+    | pg_file_\w+ | pg_logdir_ls | lo_\w+ | get_raw_page | pg_get_wal_\w+
+    | _?st_mapalgebra\w* | _?st_valuecount | st_fromflatgeobuftotable | topogeo_add\w+ | st_setbandpath
+    | st_fromgdalraster | _?pgr_\w+""",
     re.VERBOSE,
 )
 """Functions of extensions that open connections or files, or run text as SQL, whatever they are declared as."""
+
+EXTENSION_READS_BY_NAME = re.compile(
+    r"_postgis_\w+ | st_estimated_?extent | getfacecontainingpoint | standardize_address", re.VERBOSE
+)
+"""Functions of extensions that tell something of the rows of a table whose name they take as a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,10 @@ def refuse_function(function: Function, policy: Policy, ahead: bool = False) -> 
         return None
     if function.is_own:
         return _refuse_own(function)
+    if EXTENSION_REACHING.fullmatch(function.name) and (function.of_extension or function.body == "compiled"):
+        return "reaches beyond this database, or runs a text as SQL"
+    if policy.restricts and function.of_extension and EXTENSION_READS_BY_NAME.fullmatch(function.name):
+        return "tells of the rows of a table by its name, while tables or columns are withheld here"
     if function.body == "compiled":
         return _refuse_compiled(function)
     if not function.trusted:
@@ -112,8 +123,6 @@ def _refuse_own(function: Function) -> str | None:
 
 
 def _refuse_compiled(function: Function) -> str | None:
-    if EXTENSION_REACHING.fullmatch(function.name) and not EXTENSION_HARMLESS.fullmatch(function.name):
-        return "reaches beyond this database, or runs a text as SQL"
     if function.volatile and not EXTENSION_HARMLESS.fullmatch(function.name):
         return "is compiled and declared VOLATILE, and not known to be harmless"
     return None

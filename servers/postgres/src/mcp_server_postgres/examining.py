@@ -9,7 +9,7 @@ from .analysis import Touched, define, has_changed, read_definition
 from .answers import Column
 from .driver import OWN_PATH, ROLES_PATH, Attribute, Connection, is_known, state_of, text_of
 from .effects import Function
-from .guard import check_functions, check_names, check_relations
+from .guard import check_functions, check_names, check_programs, check_relations
 from .identity import Identity, assume
 from .kinds import Known, all_known, load_kinds
 from .lexing import read_tokens, strip_end, write_parameters
@@ -116,6 +116,7 @@ class Examiner:
         await connection.execute(OWN_PATH)
         touched = await read_definition(connection, self._known)
         check_functions(touched, self._policy)
+        check_programs(touched, self._policy)
         if self._policy.restricts:
             await check_relations(connection, touched, self._policy)
         return touched

@@ -9,6 +9,7 @@ from .refusals import NOT_SERVED, Refusal
 
 STATISTICS = frozenset({"pg_statistic", "pg_statistic_ext_data", "pg_largeobject"})
 """Catalogs that hold values of the tables' rows."""
+RUNS_PROGRAMS = "file_fdw_handler"
 
 _FAMILY = """
 WITH RECURSIVE roots(oid) AS (SELECT unnest($1::oid[])),
@@ -49,6 +50,16 @@ def check_functions(touched: Touched, policy: Policy) -> None:
                 f"type, a default, an index or an aggregate, and that {why}. The operator can allow it with "
                 f"--allow-function {function}."
             )
+
+
+def check_programs(touched: Touched, policy: Policy) -> None:
+    """Refuse a statement that reads a foreign table whose rows are the output of a program."""
+    if touched.programs and RUNS_PROGRAMS not in {fold(name).rpartition(".")[2] for name in policy.allow_functions}:
+        raise Refusal(
+            f"Refused: {min(touched.programs)} is a foreign table that runs a program on the database's machine "
+            f"whenever it is read, directly or through a view or a partition. The operator can allow such tables with "
+            f"--allow-function {RUNS_PROGRAMS}."
+        )
 
 
 def check_names(sql: str, policy: Policy) -> None:

@@ -15,13 +15,24 @@ FROM pg_class c JOIN pg_rewrite r ON r.ev_class = c.oid AND r.ev_type = '1'
 WHERE c.oid = ANY ($1::oid[]) AND c.relkind IN ('v', 'm')
 """  # noqa: S608  # of constants alone
 
-INDEXES = """
-SELECT concat(' ', indexprs, ' ', indpred) FROM pg_index
+BESIDE = """
+WITH RECURSIVE below(oid) AS (
+  SELECT unnest($1::oid[])
+  UNION
+  SELECT i.inhrelid FROM below b JOIN pg_inherits i ON i.inhparent = b.oid)
+SELECT 'tree' AS kind, concat(' ', indexprs, ' ', indpred) AS text FROM pg_index
 WHERE indrelid = ANY ($1::oid[]) AND (indexprs IS NOT NULL OR indpred IS NOT NULL)
 UNION ALL
-SELECT concat(' ', conbin) FROM pg_constraint WHERE conrelid = ANY ($1::oid[]) AND contype = 'c'
+SELECT 'tree', concat(' ', conbin) FROM pg_constraint WHERE conrelid = ANY ($1::oid[]) AND contype = 'c'
+UNION ALL
+SELECT 'program', concat(n.nspname, '.', c.relname) FROM below JOIN pg_foreign_table f ON f.ftrelid = below.oid
+  JOIN pg_class c ON c.oid = f.ftrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_foreign_server s ON s.oid = f.ftserver JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
+  JOIN pg_proc h ON h.oid = w.fdwhandler
+WHERE h.prosrc = 'file_fdw_handler' AND EXISTS (SELECT FROM unnest(f.ftoptions) AS o WHERE o LIKE 'program=%')
 """
-"""What the planner computes ahead of every query on a table: what in its indexes and checks hangs on no column."""
+"""What runs with every query on a table: what in its indexes and checks hangs on no column, which the planner computes
+ahead, and the programs whose output a foreign table of file_fdw is, also where it is a partition or an heir."""
 
 FUNCTIONS = f"""
 SELECT p.oid::int8 AS oid, n.nspname::text AS schema, p.proname::text AS name, p.provolatile::text AS volatility,

@@ -34,8 +34,8 @@ def describe_error(error: BaseException, withheld: bool = False) -> str:
         name = re.sub(r"(?<!^)(?=[A-Z])", " ", type(error).__name__.removesuffix("Error")).lower()
         return (
             f"PostgreSQL stopped with SQLSTATE {state} ({name}). Its message is withheld, as some tables or columns "
-            "are: it could hold their values. Check casts, divisions and functions in the SQL."
-        )
+            f"are: it could hold their values. Check casts, divisions and functions in the SQL. {_advise(state)}"
+        ).rstrip()
     text = text_of(error)
     hint = "" if withheld else str(getattr(error, "hint", None) or "").strip()
     return f"PostgreSQL: {text}. {hint} {_advise(state)}".replace("  ", " ").strip()
@@ -53,6 +53,13 @@ def _advise(state: str) -> str:
             return "Nothing can be changed here: send a statement that reads."
         case "55P03":
             return "Another transaction holds a lock on that table. Try again in a moment."
+        case "22021":
+            return (
+                "A text here is not UTF-8. Leave its column out, or read its bytes: convert_to(column, 'SQL_ASCII'); "
+                "if they are Latin-1, convert_from(convert(convert_to(column, 'SQL_ASCII'), 'LATIN1', 'UTF8'), 'UTF8')."
+            )
+        case "22P05":
+            return "The database's encoding has no such character: no text in it can hold one."
         case "53100" | "53200" | "54000" | "53400":
             return (
                 "The statement takes more than the server has. Ask for less at once: fewer rows, a part of long values."

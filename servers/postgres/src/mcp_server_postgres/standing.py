@@ -1,9 +1,10 @@
 """What the role that the server connects as may do: whether it is fit to hand a model's SQL to."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from .driver import OWN_PATH, Connection
+from .analysis import define
+from .driver import OWN_PATH, Connection, is_known, state_of, text_of
 from .policy import Policy, quote
 from .refusals import Refusal
 
@@ -18,13 +19,17 @@ SELECT current_user AS role, current_database() AS database, current_setting('se
   ARRAY(SELECT rolname::text FROM pg_roles WHERE (rolsuper OR rolname = ANY ($1::text[]))
     AND (pg_has_role(current_user, oid, 'MEMBER') OR pg_has_role(session_user, oid, 'MEMBER'))
     ORDER BY rolname) AS powers,
-  EXISTS (SELECT FROM pg_roles WHERE rolname IN (current_user, session_user) AND rolsuper) AS superuser
+  EXISTS (SELECT FROM pg_roles WHERE rolname IN (current_user, session_user) AND rolsuper) AS superuser,
+  EXISTS (SELECT FROM pg_event_trigger WHERE evtenabled <> 'D' AND evtevent <> 'login') AS triggered
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a connection found out about itself. `path` are the schemas that a name without one is looked for in."""
+    """What a connection found out about itself. `path` are the schemas that a name without one is looked for in.
+
+    `stopped` is what an event trigger of the database says against temporary objects.
+    """
 
     role: str
     database: str
@@ -34,12 +39,14 @@ class Standing:
     temporary: bool
     powers: list[str]
     superuser: bool
+    triggered: bool
     path: list[str] = field(default_factory=list[str])
+    stopped: str = ""
 
     @property
     def can_probe(self) -> bool:
         """Whether a statement can be taken apart by the engine before it runs."""
-        return self.temporary and not self.recovering and self.version >= OLDEST
+        return self.temporary and not self.recovering and self.version >= OLDEST and not self.stopped
 
     def check(self, policy: Policy) -> None:
         """Refuse a role that must not be handed a model's SQL, with the SQL that makes a fit one."""
@@ -72,6 +79,11 @@ class Standing:
             return "This database is a standby, where --deny-table and --mask-column cannot be held."
         if self.version < OLDEST:
             return f"PostgreSQL {self.release} is too old for --deny-table and --mask-column: they need 14 or later."
+        if self.stopped:
+            return (
+                f"An event trigger of this database stops temporary objects ({self.stopped}), without which "
+                "--deny-table and --mask-column cannot be held. Its owner can let it pass what is made in pg_temp."
+            )
         return (
             f"The role {self.role} may not make temporary objects, without which --deny-table and --mask-column "
             f"cannot be held: GRANT TEMPORARY ON DATABASE {quote(self.database)} TO {quote(self.role)};"
@@ -96,4 +108,19 @@ async def ask_standing(connection: Connection) -> Standing:
     (path,) = await connection.fetch(_ASK_PATH)
     await connection.execute(OWN_PATH)
     (found,) = await connection.fetch(_ASK, list(DANGEROUS))
-    return Standing(**dict(found), path=json.loads(path[0]))
+    standing = Standing(**dict(found), path=json.loads(path[0]))
+    if standing.triggered and standing.can_probe:
+        return replace(standing, stopped=await _try_to_define(connection))
+    return standing
+
+
+async def _try_to_define(connection: Connection) -> str:
+    """Define what nothing is wrong with, where an event trigger may forbid it; gives what it says against it."""
+    await connection.execute("ROLLBACK; BEGIN TRANSACTION READ WRITE")
+    try:
+        await define(connection, "SELECT 1", 0)
+    except Exception as error:
+        if not state_of(error) or not is_known(error):
+            raise
+        return text_of(error)
+    return ""
