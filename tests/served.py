@@ -17,14 +17,27 @@ PATIENCE = 20.0
 
 
 @contextmanager
-def serve(command: Sequence[str], options: Sequence[str] = ("--transport", "http"), port: int = 0) -> Generator[str]:
-    """Start a server; gives its URL. At the end it must end by itself, at once and without a complaint."""
+def serve(
+    command: Sequence[str],
+    options: Sequence[str] = ("--transport", "http"),
+    port: int = 0,
+    heard: list[bytes] | None = None,
+) -> Generator[str]:
+    """Start a server; gives its URL. At the end it must end by itself, at once and without a complaint.
+
+    What it has logged since is in `heard` by then.
+    """
     with subprocess.Popen([*command, *options, "--port", str(port)], stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         try:
-            yield _read_url(process.stderr)
+            url = _read_url(process.stderr)
+            lines = [] if heard is None else heard
+            log = threading.Thread(target=lines.extend, args=(process.stderr,), name="log", daemon=True)
+            log.start()  # a full pipe would stop the server
+            yield url
             process.send_signal(signal.SIGTERM)
             assert process.wait(PATIENCE) == 0
+            log.join(PATIENCE)
         finally:
             process.kill()
 
@@ -38,5 +51,4 @@ def _read_url(log: IO[bytes]) -> str:
         line = log.readline() if ready else b""
         assert line, f"the server does not start: {said.decode()}"
         said += line
-    threading.Thread(target=log.read, name="log", daemon=True).start()  # a full pipe would stop the server
     return found[1].decode()

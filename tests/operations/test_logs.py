@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
+import re
+import sys
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from tests.operations.watching import SECRET, Shop
+from tests.served import serve
 from tests.stage import LEGACY, META, MODERN, scene
 from tests.transports.guests import Member
 from tests.transports.host import TOOLS, Host
 
+from mcp_kernel import Server
 from mcp_kernel.auth.resource.keys import make_key
-from mcp_kernel.operations.correlation import Correlation
-from mcp_kernel.operations.logs import hide_secrets, redact, write_lines
+from mcp_kernel.operations.logs import redact, write_lines
 from mcp_kernel.testing.asgi import Site
 from mcp_kernel.transports.http import HttpApp
 
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl"
 KEY = "mk_8f1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
+EVERYTHING = [sys.executable, "-m", "mcp_server_everything"]
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
 
 
@@ -102,12 +108,6 @@ def test_an_exceptions_text_and_its_traceback_hold_no_secret_either(log: io.Stri
     assert KEY not in said
 
 
-def test_lines_keep_their_form_where_none_was_asked_for(log: io.StringIO) -> None:
-    hide_secrets()
-    logging.getLogger("x").warning("Bearer %s", KEY)
-    assert log.getvalue() == "WARNING x: Bearer [redacted]\n"
-
-
 def test_no_client_can_write_a_line_of_its_own(log: io.StringIO) -> None:
     write_lines(as_json=False)
     logging.getLogger("x").warning("The Host %s is not served", "a\nERROR x: all is lost\x1b[2J\r")
@@ -123,7 +123,6 @@ def lines(log: io.StringIO) -> list[dict[str, Any]]:
 async def test_each_line_of_a_request_has_its_mark(connect: Connect, log: io.StringIO, revision: str) -> None:
     write_lines(as_json=True)
     shop = Shop()
-    shop.server.use([Correlation()])
     async with connect(shop.server, revision, principal="ann") as client:
         await client.call_tool("echo", {"text": "x"})
         await client.call_tool("work", {})
@@ -161,7 +160,6 @@ async def test_the_trace_is_the_clients_where_it_names_one(
 ) -> None:
     write_lines(as_json=True)
     shop = Shop()
-    shop.server.use([Correlation()])
     async with connect(shop.server, MODERN) as client:
         meta = {**META, "traceparent": parent}
         await client.call("tools/call", {"name": "echo", "arguments": {"text": "x"}, "_meta": meta})
@@ -173,7 +171,6 @@ async def test_the_trace_is_the_clients_where_it_names_one(
 async def test_over_http_a_line_names_the_session_without_opening_it(log: io.StringIO) -> None:
     write_lines(as_json=True)
     shop = Shop()
-    shop.server.use([Correlation()])
     async with Site(HttpApp(shop.server)) as site:
         member = Member(site)
         await member.open()
@@ -191,12 +188,50 @@ async def test_over_http_a_line_names_the_session_without_opening_it(log: io.Str
 async def test_a_mark_in_text_cannot_be_forged(connect: Connect, log: io.StringIO) -> None:
     write_lines(as_json=False)
     shop = Shop()
-    shop.server.use([Correlation()])
     async with connect(shop.server, MODERN) as client:
         call: Callable[..., Any] = client.call
         await call("tools/call", {"name": "echo", "arguments": {"text": "x"}, "_meta": META})
     assert " request=" in log.getvalue()
     assert log.getvalue().startswith("WARNING shop [trace=")
+
+
+@scene
+async def test_what_a_request_sets_going_for_all_is_not_logged_as_its_own(connect: Connect, log: io.StringIO) -> None:
+    write_lines(as_json=False)
+    server = Server("watched", "1")
+    server.resource("note://x")(lambda: "x")
+    looked = asyncio.Event()
+
+    async def watch(subscribed: object) -> None:
+        looked.set()
+        raise OSError("gone")
+
+    server.watcher(watch)
+    async with connect(server, MODERN) as client:
+        await client.subscribe("note://x")
+        await looked.wait()
+        await client.wire.quiet()
+    assert log.getvalue().startswith("ERROR mcp_kernel: Watching for changes has stopped")
+
+
+MARK = r"\[trace=[0-9a-f]{32} request=\d+ method=tools/call\]"
+
+
+def test_over_a_pipe_each_line_names_its_request_without_being_asked_to() -> None:
+    with Host(TOOLS) as host:
+        host.open()
+        host.answer(host.ask_tool("fall", kind="LookupError"))
+        first = host.log().splitlines()[0]
+    assert re.match(rf"ERROR mcp_kernel {MARK}: Incident [0-9a-f]{{8}} in tools/call", first), first
+
+
+def test_over_http_a_request_that_is_turned_away_is_named_by_its_trace_and_address() -> None:
+    said = list[bytes]()
+    with serve(EVERYTHING, ["--transport", "http"], heard=said) as url:
+        headers = {"host": "evil.example", "traceparent": PARENT, "content-type": "application/json"}
+        assert httpx.post(url, content=b"{}", headers=headers).status_code == 421
+    line = b"".join(said).decode()
+    assert line.startswith(f"WARNING mcp_kernel [trace={TRACE} http=POST_/mcp address=127.0.0.1]: "), line
 
 
 def test_over_a_pipe_the_program_writes_json_to_stderr() -> None:

@@ -19,7 +19,6 @@ from tests.stage import LEGACY, META, MODERN, scene
 from tests.transports.guests import Member, Modern
 
 from mcp_kernel import Server
-from mcp_kernel.operations.correlation import Correlation
 from mcp_kernel.operations.logs import write_lines
 from mcp_kernel.operations.tracing import Tracing
 from mcp_kernel.testing.asgi import Site
@@ -40,7 +39,7 @@ class Recorder:
         self._kept = InMemorySpanExporter()
         provider = TracerProvider()
         provider.add_span_processor(SimpleSpanProcessor(self._kept))
-        server.use([Tracing(provider), Correlation()])
+        server.use([Tracing(provider)])
 
     def named(self, name: str) -> ReadableSpan:
         (found,) = [span for span in self._kept.get_finished_spans() if span.name == name]

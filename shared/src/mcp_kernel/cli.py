@@ -174,11 +174,9 @@ class CommandLine(argparse.ArgumentParser):
 
         `serves` says in a phrase what is served, for a person who starts the program in a terminal.
         """
-        logging.basicConfig(
-            stream=sys.stderr,
-            level=str(arguments.log_level).upper(),
-            format="%(levelname)s %(name)s: %(message)s",
-        )
+        log = logging.StreamHandler(sys.stderr)
+        log.setFormatter(_FirstLine())
+        logging.basicConfig(handlers=[log], level=str(arguments.log_level).upper())
         if arguments.console and arguments.transport != "http":
             self.error("--console is a page over HTTP: add --transport http")
         if arguments.console and not arguments.path.strip("/"):
@@ -222,6 +220,15 @@ class CommandLine(argparse.ArgumentParser):
             f"{configuration(host, self.prog, self.spell_out(arguments))}\n\n"
             "Waiting for messages; Ctrl-C ends it.\n"
         )
+
+
+class _FirstLine(logging.Formatter):
+    """Imports what makes the lines of the log, once there is one, and makes way for it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        from mcp_kernel.operations.logs import write_lines
+
+        return write_lines(as_json=False).format(record)
 
 
 def _is_switch(action: argparse.Action) -> bool:
@@ -296,7 +303,7 @@ def _add_shared_use(group: argparse._ArgumentGroup) -> None:  # pyright: ignore[
     add("--rate-limit", metavar="N/PERIOD", help="calls of each caller in a second, minute, hour or day, as 60/minute")
     add("--metrics", action="store_true", help="show figures for Prometheus at /metrics")
     add("--metrics-port", type=count, metavar="P", help="show them on a port of their own instead; 0 takes a free one")
-    add("--log-format", choices=("text", "json"), help="name in each line of the log the request it belongs to")
+    add("--log-format", choices=("text", "json"), default="text", help="of the lines of the log (default: text)")
     add("--trace", action="store_true", help="make OpenTelemetry spans of requests; needs opentelemetry-api")
     add("--workers", type=count, default=1, metavar="N", help="processes that serve the same port (default: 1)")
     store = "what processes that serve the same clients share: memory, which is nothing, or redis://HOST:PORT/DATABASE"

@@ -153,12 +153,10 @@ def _observe(server: Server, arguments: argparse.Namespace) -> list[Stage]:
         except ImportError:
             raise Unfit("--trace needs opentelemetry-api: install mcp-kernel[otel]") from None
         stages.append(Tracing())
-    if arguments.log_format:
-        from mcp_kernel.operations.correlation import Correlation
+    if arguments.log_format == "json":
         from mcp_kernel.operations.logs import write_lines
 
-        write_lines(as_json=arguments.log_format == "json")
-        stages.append(Correlation())
+        write_lines(as_json=True)
     if arguments.metrics or arguments.metrics_port is not None:
         if arguments.transport == "stdio":
             raise Unfit("figures are shown over HTTP: add --transport http, or leave --metrics out")

@@ -20,7 +20,6 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from mcp_kernel.operations.logs import hide_secrets
 from mcp_kernel.tls import Tls, read_tls
 from mcp_kernel.transports.http import HttpApp, HttpOptions
 from mcp_kernel.transports.incoming import Receive, Scope, Send
@@ -43,7 +42,6 @@ def serve_http(server: Server, arguments: argparse.Namespace, gate: Gate | None 
         aside = _listen_aside(arguments)
     except OSError as error:
         return f"cannot listen on {arguments.host}:{arguments.metrics_port}: {error.strerror or error}"
-    hide_secrets()
     options = HttpOptions(
         path=arguments.path,
         hosts=[*arguments.allowed_host, arguments.host],

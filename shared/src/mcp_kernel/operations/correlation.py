@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, cast
 
-from mcp_kernel.server.monitor import ARRIVAL
+from mcp_kernel.server.exchange import SERVED
+from mcp_kernel.server.principal import Knock
 
 if TYPE_CHECKING:
+    from logging import LogRecord
+
     from mcp_kernel.server.exchange import Exchange
-    from mcp_kernel.server.pipeline import Answer, Proceed
 
 _PARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 _LONGEST: Final = 64  # characters of an id that a client chose
@@ -25,14 +26,17 @@ class Mark:
     """What identifies a request.
 
     `trace` is the trace that it belongs to, of its client where that names one; `session` is a digest, since the id
-    itself opens the session.
+    itself opens the session. Of a request over HTTP that was turned away before it was read, all that is known is
+    `http`, which is its verb and path, and `address`, where it came from.
     """
 
     trace: str
-    request: str
-    method: str
+    request: str | None = None
+    method: str | None = None
     session: str | None = None
     principal: str | None = None
+    http: str | None = None
+    address: str | None = None
 
     def members(self) -> dict[str, object]:
         """What there is, by name."""
@@ -42,6 +46,8 @@ class Mark:
             "method": self.method,
             "session": self.session,
             "principal": self.principal,
+            "http": self.http,
+            "address": self.address,
         }
         return {name: value for name, value in found.items() if value is not None}
 
@@ -49,62 +55,62 @@ class Mark:
         return " ".join(f"{name}={_spell(str(value))}" for name, value in self.members().items())
 
 
-_CURRENT: Final[ContextVar[Mark | None]] = ContextVar("mcp_kernel.mark", default=None)
+def find_mark(record: LogRecord) -> Mark | None:
+    """What identifies the request that a line of the log belongs to, None where it belongs to none.
 
-
-_TRACE: Final[ContextVar[str | None]] = ContextVar("mcp_kernel.trace", default=None)
-
-
-def name_trace(trace: str) -> None:
-    """Say to which trace the request that is served belongs, where somebody makes spans of it."""
-    _TRACE.set(trace)
-
-
-def current() -> Mark | None:
-    """What identifies the request that is served, None where none is."""
-    return _CURRENT.get()
-
-
-class Correlation:
-    """The stage that marks a request.
-
-    The mark stays for as long as the request's own task runs: what goes wrong in it is logged when the stages are left.
-    Tasks and threads that the handler starts inherit it.
+    It is the one that is served where the line is made, which tasks and threads that a handler starts are part of, also
+    once it is answered; or the one that was turned away, as the line's `knock` has it.
     """
+    exchange = SERVED.get()
+    if exchange is not None:
+        return describe(exchange)
+    knock = getattr(record, "knock", None)
+    return describe_knock(knock) if isinstance(knock, Knock) else None
 
-    async def run(self, exchange: Exchange, proceed: Proceed) -> Answer:
-        """See `Stage.run`."""
-        _CURRENT.set(describe(exchange))
-        return await proceed(exchange)
+
+def describe_knock(knock: Knock) -> Mark:
+    """Return what identifies a request over HTTP of which nothing but its head was read."""
+    given = b",".join(knock.values(b"traceparent")).decode("latin-1")
+    http = f"{knock.method} {knock.path}"[:_LONGEST]
+    return Mark(_read_trace(given), http=http, address=knock.client)
 
 
 def describe(exchange: Exchange) -> Mark:
     """Return what identifies a request."""
-    found = _PARENT.fullmatch(read_parent(exchange).get("traceparent", ""))
     return Mark(
-        trace=_TRACE.get() or (os.urandom(16).hex() if found is None else found[1]),
+        trace=find_trace(exchange),
         request=str(exchange.request.id)[:_LONGEST],
         method=exchange.request.method,
-        session=find_session(),
+        session=find_session(exchange),
         principal=None if exchange.principal is None else exchange.principal.name,
     )
+
+
+def find_trace(exchange: Exchange) -> str:
+    """The trace that a request belongs to: its client's, else one of its own, which it keeps."""
+    if exchange.trace_id is None:
+        exchange.trace_id = _read_trace(read_parent(exchange).get("traceparent", ""))
+    return exchange.trace_id
+
+
+def _read_trace(parent: str) -> str:
+    found = _PARENT.fullmatch(parent)
+    return os.urandom(16).hex() if found is None else found[1]
 
 
 def read_parent(exchange: Exchange) -> Mapping[str, str]:
     """The W3C trace context of a request: of its `_meta` (SEP-414), else of the HTTP request that brought it."""
     meta = exchange.request.params.get("_meta")
     fields: Mapping[str, object] = cast("Mapping[str, object]", meta) if isinstance(meta, dict) else {}
-    arrival = ARRIVAL.get()
     if not isinstance(fields.get("traceparent"), str):
-        fields = {} if arrival is None else arrival.headers
+        fields = exchange.trace or {}
     found = {name: fields.get(name) for name in ("traceparent", "tracestate", "baggage")}
     return {name: value for name, value in found.items() if isinstance(value, str)}
 
 
-def find_session() -> str | None:
-    """A digest of the session that a request over HTTP names."""
-    arrival = ARRIVAL.get()
-    identifier = None if arrival is None else arrival.headers.get("mcp-session-id")
+def find_session(exchange: Exchange) -> str | None:
+    """A digest of the id by which a client names its session over HTTP; the id itself opens the session."""
+    identifier = exchange.peer.identifier
     return None if identifier is None else sha256(identifier.encode("utf-8", "replace")).hexdigest()[:16]
 
 

@@ -12,7 +12,7 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
-from mcp_kernel.operations.correlation import current
+from mcp_kernel.operations.correlation import find_mark
 
 _PLAIN: Final = "%(levelname)s %(name)s: %(message)s"
 _HIDDEN: Final = "[redacted]"
@@ -47,15 +47,18 @@ def redact(text: str) -> str:
     return text
 
 
-class _Lines(logging.Formatter):
-    """Writes what happened as one line of text, and an exception below it."""
+class Lines(logging.Formatter):
+    """Writes what happened as one line of text, and an exception below it.
 
-    def __init__(self, *, names_request: bool) -> None:
+    `LEVEL LOGGER [MARKS]: MESSAGE`, where the marks are those of the request that the line belongs to, as
+    `trace=… request=7 method=tools/call`; a line that belongs to none has no brackets.
+    """
+
+    def __init__(self) -> None:
         super().__init__(_PLAIN)
-        self._names_request = names_request
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
-        request = current() if self._names_request else None
+        request = find_mark(record)
         marks = "" if request is None else f" [{request}]"
         # A line feed in what a client sent must not begin a line that this server seems to have written.
         message = record.message.translate(_CONTROLS)
@@ -65,8 +68,12 @@ class _Lines(logging.Formatter):
         return redact(super().format(record))
 
 
-class _JsonLines(logging.Formatter):
-    """Writes what happened as one JSON object on a line."""
+class JsonLines(logging.Formatter):
+    """Writes what happened as one JSON object on a line.
+
+    `time`, `level`, `logger`, `message`, and `exception` where there was one; a line that belongs to a request has its
+    `trace`, `request` and `method`, and over HTTP `session` and `principal` where there are such.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -76,7 +83,7 @@ class _JsonLines(logging.Formatter):
             "logger": record.name,
             "message": redact(record.getMessage()),
         }
-        request = current()
+        request = find_mark(record)
         if request is not None:
             line.update(request.members())
         if record.exc_info and record.exc_info[0] is not None:
@@ -84,15 +91,13 @@ class _JsonLines(logging.Formatter):
         return json.dumps(line, default=str)
 
 
-def hide_secrets() -> None:
-    """Let what writes to the root of the log write no secrets, in the form that it had."""
-    for handler in logging.getLogger().handlers:
-        if type(handler) is logging.StreamHandler and not isinstance(handler.formatter, (_Lines, _JsonLines)):
-            handler.setFormatter(_Lines(names_request=False))
+def write_lines(*, as_json: bool) -> logging.Formatter:
+    """Write the log in one of the two forms, with the request that each line belongs to; returns what makes the lines.
 
-
-def write_lines(*, as_json: bool) -> None:
-    """Write the log in one of the two forms, with the request that each line belongs to."""
+    Of the handlers at the root those that write to a stream are meant; a program's own keep their form.
+    """
+    lines = JsonLines() if as_json else Lines()
     for handler in logging.getLogger().handlers:
         if type(handler) is logging.StreamHandler:
-            handler.setFormatter(_JsonLines() if as_json else _Lines(names_request=True))
+            handler.setFormatter(lines)
+    return lines

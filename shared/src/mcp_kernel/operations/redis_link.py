@@ -12,6 +12,7 @@ import contextlib
 import logging
 from binascii import hexlify
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from os import urandom
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
@@ -93,7 +94,8 @@ class RedisLink:
     def _begin(self) -> asyncio.Task[None]:
         start = self._starting
         if start is None or (start.done() and start.exception() is not None):
-            start = self._starting = asyncio.ensure_future(self._start())
+            loop = asyncio.get_running_loop()  # what it logs is not of the request that happens to begin it
+            start = self._starting = loop.create_task(self._start(), context=Context())
             start.add_done_callback(_forget)
         return start
 

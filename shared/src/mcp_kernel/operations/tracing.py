@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Final, cast
 from opentelemetry import propagate, trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
-from mcp_kernel.operations.correlation import find_session, name_trace, read_parent
+from mcp_kernel.operations.correlation import find_session, read_parent
 from mcp_kernel.operations.outcomes import Outcome, of_answer, of_error
-from mcp_kernel.server.monitor import ARRIVAL
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, TracerProvider
@@ -44,7 +43,7 @@ class Tracing:
             set_status_on_exception=False,
         ) as span:
             if span.get_span_context().is_valid:
-                name_trace(f"{span.get_span_context().trace_id:032x}")
+                exchange.trace_id = f"{span.get_span_context().trace_id:032x}"
             try:
                 answer = await proceed(exchange)
             except BaseException as error:
@@ -67,16 +66,15 @@ def _describe(exchange: Exchange) -> dict[str, str]:
         found["gen_ai.operation.name"] = "execute_tool"
     if isinstance(params.get("uri"), str):
         found["mcp.resource.uri"] = cast("str", params["uri"])
-    arrival = ARRIVAL.get()
-    if arrival is None:
+    if exchange.trace is None:
         found["network.transport"] = "pipe"
         return found
     found |= {"network.transport": "tcp", "network.protocol.name": "http"}
-    session = find_session()
+    session = find_session(exchange)
     if session is not None:
         found["mcp.session.id"] = session
-    if arrival.client is not None:
-        found["client.address"] = arrival.client
+    if exchange.address is not None:
+        found["client.address"] = exchange.address
     return found
 
 

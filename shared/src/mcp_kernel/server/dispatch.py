@@ -38,7 +38,7 @@ from mcp_kernel.protocol.jsonrpc import (
     encode,
 )
 from mcp_kernel.protocol.revisions import MODERN
-from mcp_kernel.server.exchange import Ending, Exchange, Sink
+from mcp_kernel.server.exchange import SERVED, Ending, Exchange, Sink
 from mcp_kernel.server.exchange_legacy import LegacyExchange
 from mcp_kernel.server.exchange_modern import ModernExchange
 from mcp_kernel.server.prompts import get_prompt
@@ -169,6 +169,7 @@ def _open(peer: Peer, request: Request, sink: Sink, headers: Mapping[str, str] |
 
 async def _run(exchange: Exchange, answer: Awaitable[Answer]) -> None:
     """Run a method to its end and answer, whatever that end is."""
+    served = SERVED.set(exchange)
     try:
         result = await answer
         if exchange.ending is None:  # a handler may swallow its cancellation; its result is not wanted any more
@@ -188,6 +189,7 @@ async def _run(exchange: Exchange, answer: Awaitable[Answer]) -> None:
         if exchanges.get(identifier) is exchange:  # after a task's handle the client may use its id again
             del exchanges[identifier]
         exchange.settle()
+        SERVED.reset(served)  # else the task in reserve could not serve the next one (`steps.py`)
 
 
 def _answer_error(exchange: Exchange, error: Exception) -> None:

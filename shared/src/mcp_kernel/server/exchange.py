@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from contextvars import ContextVar
 from enum import Enum
 from math import isfinite
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar, cast
@@ -59,6 +60,10 @@ class Ending(Enum):
     PARKED = "parked"  # the answer is the handler's questions (modern)
 
 
+SERVED: Final[ContextVar[Exchange | None]] = ContextVar("mcp_kernel.served", default=None)
+"""The request whose handler runs here; tasks and threads that the handler starts have it too."""
+
+
 class TaskOffer(NamedTuple):
     """What a tool says of tasks: after how many seconds its call becomes one, and how many its work may take then.
 
@@ -95,12 +100,16 @@ class Exchange(ABC):
         "ruling",
         "sink",
         "task",
+        "trace",
+        "trace_id",
     )
 
     def __init__(self, peer: Peer, request: Request, caller: Caller, sink: Sink) -> None:
         self.peer = peer
         self.principal = peer.principal  # of this request: a session's next one may come with a fresher token
         self.address = peer.address  # that it came from, over HTTP
+        self.trace = peer.trace  # W3C trace context of the headers; None where it did not come over HTTP
+        self.trace_id: str | None = None  # by which what is logged and traced of it is found, once anything is
         self.request = request
         self.caller = caller
         self.sink = sink

@@ -14,6 +14,8 @@ from mcp_kernel.server.exchange import Ending, Exchange
 from mcp_kernel.server.roots import FollowedRoots
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mcp_kernel.server.access import View
     from mcp_kernel.server.principal import Headers, Principal
     from mcp_kernel.server.server import Server
@@ -63,7 +65,9 @@ class _Nowhere:
 class Peer:
     """A client: its session where it opened one, its requests in flight, the questions that it was asked.
 
-    `address` is where it connects from, where the transport is HTTP; of a session that came with its last request.
+    `address` is where it connects from, where the transport is HTTP; of a session that came with its last request, and
+    so did `trace`, the W3C trace context of the headers, which is None where the transport is another. `identifier` is
+    what a client calls its session.
     """
 
     __slots__ = (
@@ -72,6 +76,7 @@ class Peer:
         "address",
         "calls",
         "exchanges",
+        "identifier",
         "is_heard",
         "listening",
         "loop",
@@ -81,6 +86,7 @@ class Peer:
         "server",
         "session",
         "steps",
+        "trace",
     )
 
     def __init__(self, server: Server, outlet: Outlet, *, principal: Principal | None = None) -> None:
@@ -88,6 +94,8 @@ class Peer:
         self.outlet = outlet
         self.principal = principal
         self.address: str | None = None
+        self.trace: Mapping[str, str] | None = None
+        self.identifier: str | None = None
         self.loop, self.steps = server.attach()
         self.session = Session()
         self.calls: Calls[asyncio.Future[Response | Failure]] = Calls()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
+from contextvars import Context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
@@ -204,7 +205,8 @@ class Subscriptions:
             if subscribed or (lists and listening):
                 task = self._watching.get(watcher)
                 if task is None or task.done():
-                    self._watching[watcher] = asyncio.ensure_future(self._watch(watcher))
+                    loop = asyncio.get_running_loop()  # what it logs is not of the request that happens to begin it
+                    self._watching[watcher] = loop.create_task(self._watch(watcher), context=Context())
             elif watcher in self._watching:
                 self._watching.pop(watcher).cancel()
 

@@ -102,7 +102,7 @@ class HttpApp:
     async def _serve(self, incoming: Incoming) -> None:
         refusal = self._admission.refuse(incoming.headers)
         if refusal is not None:
-            _LOG.warning("%s", refusal.reason)
+            _LOG.warning("%s", refusal.reason, extra={"knock": incoming.knock()})
             self._count_refusal("admission", refusal.status)
             await incoming.refuse(refusal.status, refusal.reason)
             return

@@ -43,6 +43,7 @@ class HttpSession:
         self.identifier = identifier or hexlify(urandom(16)).decode()
         self.peer = Peer(server, self, principal=principal)
         self.peer.is_heard = False  # before the stream of GET is there
+        self.peer.identifier = self.identifier
         self._streams: StreamStore | None = None
         self.last_used = 0.0
 
@@ -157,7 +158,7 @@ class SessionEndpoint:
     async def _initialize(self, request: Request, incoming: Incoming) -> None:
         """Open a session; one whose handshake was refused is none."""
         session = self.make(incoming.principal)
-        session.peer.address = incoming.address
+        session.peer.address, session.peer.trace = incoming.address, incoming.trace
         stream = Stream(0)
         dispatch.take(session.peer, request, stream.finish)
         if session.peer.session.is_open:
@@ -284,7 +285,7 @@ class SessionEndpoint:
             await incoming.refuse(404, "There is no such session (any more): send initialize again")
             return None
         session.peer.principal = incoming.principal  # the same one, whose token may say more or less than the last
-        session.peer.address = incoming.address
+        session.peer.address, session.peer.trace = incoming.address, incoming.trace
         self.touch(session)
         return session
 

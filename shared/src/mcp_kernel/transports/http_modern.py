@@ -137,7 +137,7 @@ class StatelessEndpoint:
             return
         reply = Reply()
         peer = Peer(self._server, reply, principal=incoming.principal)
-        peer.address = incoming.address
+        peer.address, peer.trace = incoming.address, incoming.trace
         dispatch.take(peer, message, reply.finish, incoming.headers)
         if reply.done and not reply.is_stream and reply.body is not None:
             await incoming.respond_json(reply.status, reply.body, reply.headers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Final, TypeAlias, cast
 
 from mcp_kernel.errors import INVALID_REQUEST
@@ -23,6 +23,9 @@ _STREAM: Final[Pairs] = [
     (b"x-accel-buffering", b"no"),
 ]
 
+
+_TRACE: Final = ("traceparent", "tracestate", "baggage")
+_NO_TRACE: Final[Mapping[str, str]] = {}
 
 # Between the values of a doubled Mcp-* header, which means something else to whoever reads the first or the last: no
 # value has a line feed in it, so that this one is equal to nothing.
@@ -84,6 +87,14 @@ class Incoming:
         """The address at the other end of the connection; None on a Unix socket."""
         client = cast("tuple[str, int] | None", self.scope.get("client"))
         return client[0] if client else None
+
+    @property
+    def trace(self) -> Mapping[str, str]:
+        """The W3C trace context of the headers; empty where the client names no trace."""
+        headers = self.headers
+        if "traceparent" not in headers:
+            return _NO_TRACE
+        return {name: headers[name] for name in _TRACE if name in headers}
 
     async def read_body(self, limit: int, patience: asyncio.Timeout) -> bytes:
         """Return the body; raises `TooLarge`, `TooSlow` or `Gone`."""

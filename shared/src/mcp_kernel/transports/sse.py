@@ -26,6 +26,7 @@ class _Pair(Reply):
         super().__init__()
         self.identifier = hexlify(urandom(16)).decode()
         self.peer = Peer(server, self, principal=principal)
+        self.peer.identifier = self.identifier
 
 
 class SsePair:
@@ -76,7 +77,7 @@ class SsePair:
             await incoming.refuse(404, "There is no such session (any more): open /sse again")
             return
         pair.peer.principal = incoming.principal
-        pair.peer.address = incoming.address
+        pair.peer.address, pair.peer.trace = incoming.address, incoming.trace
         pair.peer.receive(body)
         await incoming.respond(202, b"Accepted")
 
