@@ -18,7 +18,16 @@ def cpu(pid: int) -> float:
 
 def resident(pid: int) -> float:
     """The resident set of a process in MiB."""
+    return _read_status(pid, "VmRSS")
+
+
+def peak(pid: int) -> float:
+    """The largest resident set that a process has had, in MiB."""
+    return _read_status(pid, "VmHWM")
+
+
+def _read_status(pid: int, name: str) -> float:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) / 1024
-    raise RuntimeError("no VmRSS")
+    raise RuntimeError(f"no {name}")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from .installing import NotHere, install_npm, install_python
+
 HERE: Final = Path(__file__).resolve().parents[1]
 PROGRAMS: Final = HERE / "contenders"
-KEPT: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mcp-kernel-benchmarks"
 
 OURS: Final = "ours"
 MCP: Final = "mcp 2.3"
@@ -42,8 +41,11 @@ class Contender:
         return [word.replace("{port}", str(port)) for word in self.http or ()]
 
 
-def gather() -> dict[str, Contender]:
-    """Install what is not installed yet, and return everybody by name."""
+def gather(wanted: Collection[str]) -> tuple[dict[str, Contender], dict[str, str]]:
+    """The floors, ours and the wanted peers by name, and for each peer that cannot be had here the reason.
+
+    What is not installed yet is installed.
+    """
     python = sys.executable
     kernel = [python, str(PROGRAMS / "tiny_kernel.py"), "--timeout", "86400"]  # calls that wait do so to the end
     floors = {name: [python, str(PROGRAMS / f"floor_{name}.py")] for name in ("stdio", "asyncio", "http")}
@@ -51,37 +53,31 @@ def gather() -> dict[str, Contender]:
         Contender(FLOOR, floors["stdio"], [*floors["http"], "{port}"]),
         Contender(ASYNCIO, floors["asyncio"], None),
         Contender(OURS, kernel, [*kernel, "--transport", "http", "--port", "{port}", "--log-level", "error"]),
-        _python(MCP, "tiny_mcp.py"),
-        _python(FASTMCP, "tiny_fastmcp.py"),
-        _typescript(),
     ]
-    return {each.name: each for each in found}
+    absent: dict[str, str] = {}
+    peers: dict[str, Callable[[], Contender]] = {
+        MCP: lambda: _python(MCP, "tiny_mcp.py"),
+        FASTMCP: lambda: _python(FASTMCP, "tiny_fastmcp.py"),
+        TYPESCRIPT: _typescript,
+    }
+    for name in wanted:
+        try:
+            found.append(peers[name]())
+        except NotHere as error:
+            absent[name] = str(error)
+    return {each.name: each for each in found}, absent
 
 
 def _python(name: str, program: str) -> Contender:
-    folder = KEPT / _PYPI[name].replace("==", "-")
-    python = folder / "bin" / "python"
-    if not (folder / "whole").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        _run(["uv", "venv", "--quiet", "--python", sys.executable, str(folder)])
-        _run(["uv", "pip", "install", "--quiet", "--python", str(python), _PYPI[name]])
-        (folder / "whole").touch()
-    words = [str(python), str(PROGRAMS / program)]
+    scripts = install_python(_PYPI[name].replace("==", "-"), [_PYPI[name]])
+    words = [str(scripts / "python"), str(PROGRAMS / program)]
     return Contender(name, words, [*words, "{port}"])
 
 
 def _typescript() -> Contender:
-    folder = KEPT / "typescript"
-    if not (folder / "whole").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        _run(["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--silent", *_NPM])
-        (folder / "whole").touch()
+    folder = install_npm("typescript", *_NPM)
     # Node looks for packages beside the program, wherever it is started.
     program = folder / "tiny.mjs"
     shutil.copyfile(PROGRAMS / "tiny.mjs", program)
     words = ["node", str(program)]
     return Contender(TYPESCRIPT, words, [*words, "{port}"])
-
-
-def _run(command: Sequence[str]) -> None:
-    subprocess.run(command, check=True, timeout=600)

@@ -1,15 +1,13 @@
-"""One line of the table: a measure, its unit, what each contender needed, and the aim."""
+"""A table: who stands in it, and a line for each measure, with what each contender needed, and the aim."""
 
 from __future__ import annotations
 
 import statistics
+import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
 
-from .contenders import FASTMCP, FLOOR, MCP, OURS, TYPESCRIPT
-
-SHOWN: Final = (FLOOR, OURS, MCP, FASTMCP, TYPESCRIPT)
+from .contenders import FLOOR, OURS
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +24,19 @@ class Aim:
         return row.median(OURS) >= bound if self.at_least else row.median(OURS) <= bound
 
     def __str__(self) -> str:
-        what = f"{self.share:g}" + ("" if self.of is None else f" of {self.of}")
+        what = f"{self.share:.3g}" + ("" if self.of is None else f" of {self.of}")
         return f"at {'least' if self.at_least else 'most'} {what}"
 
 
 @dataclass(slots=True)
 class Row:
-    """A measure; `found` has the values of every round, by contender."""
+    """A measure; `found` has the values of every round, by contender, and `missing` why a contender has none."""
 
     title: str
     unit: str
     aims: tuple[Aim, ...] = ()
     found: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    missing: dict[str, str] = field(default_factory=dict[str, str])
 
     def add(self, name: str, value: float) -> None:
         """Note one round's value."""
@@ -55,10 +54,13 @@ class Row:
         low, _, high = statistics.quantiles(values, n=4, method="inclusive")
         return (high - low) / 2 / self.median(name)
 
+    def known_aims(self) -> list[Aim]:
+        """Those whose measure was taken here."""
+        return [aim for aim in self.aims if OURS in self.found and (aim.of is None or aim.of in self.found)]
+
     def reached(self) -> str:
         """In words whether the aims were reached."""
-        known = [aim for aim in self.aims if aim.of is None or aim.of in self.found]
-        return "; ".join(f"{aim}: {'yes' if aim.holds(self) else 'NO'}" for aim in known)
+        return "; ".join(f"{aim}: {'yes' if aim.holds(self) else 'NO'}" for aim in self.known_aims())
 
     def to_json(self) -> dict[str, object]:
         """The row as data."""
@@ -68,8 +70,47 @@ class Row:
             "medians": {name: self.median(name) for name in self.found},
             "spreads": {name: self.spread(name) for name in self.found},
             "rounds": self.found,
-            "aims": {str(aim): aim.holds(self) for aim in self.aims if aim.of is None or aim.of in self.found},
+            "missing": self.missing,
+            "aims": {str(aim): aim.holds(self) for aim in self.known_aims()},
         }
+
+
+@dataclass(slots=True)
+class Part:
+    """A table under a heading; `peers` stand beside the floor and ours, `beside` are those that ours is divided by."""
+
+    heading: str
+    about: str
+    peers: tuple[str, ...]
+    beside: tuple[str, ...]
+    rows: list[Row] = field(default_factory=list[Row])
+
+    def lack(self, absent: dict[str, str]) -> None:
+        """Note in every row who is not there."""
+        for row in self.rows:
+            row.missing.update(absent)
+
+    def to_markdown(self) -> str:
+        """Heading, words and table."""
+        beside = (*self.beside, FLOOR)
+        head = ["measure", FLOOR, OURS, *self.peers, *(f"ours / {name}" for name in beside), "aim"]
+        lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+        for row in self.rows:
+            title = f"{row.title}, {row.unit}" if row.unit else row.title
+            cells = [_write_cell(row, name) for name in (FLOOR, OURS, *self.peers)]
+            ratios = [_write_ratio(row, name) for name in beside]
+            lines.append(f"| {' | '.join([title, *cells, *ratios, row.reached()])} |")
+        about = textwrap.fill(self.about, 120, break_on_hyphens=False, break_long_words=False)
+        return f"## {self.heading}\n\n{about}\n\n" + "\n".join(lines)
+
+    def to_json(self) -> dict[str, object]:
+        """The table as data."""
+        return {"heading": self.heading, "rows": [row.to_json() for row in self.rows]}
+
+
+def to_markdown(parts: Iterable[Part]) -> str:
+    """All tables, one under another."""
+    return "\n\n".join(part.to_markdown() for part in parts)
 
 
 def write(value: float) -> str:
@@ -77,27 +118,14 @@ def write(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def to_markdown(rows: Iterable[Row]) -> str:
-    """The table."""
-    lines = [
-        f"| measure | {' | '.join(SHOWN)} | ours / mcp | ours / floor | aim |",
-        f"|---|{'---|' * (len(SHOWN) + 3)}",
-    ]
-    for row in rows:
-        cells = [_cell(row, name) for name in SHOWN]
-        ratios = [_ratio(row, name) for name in (MCP, FLOOR)]
-        lines.append(f"| {row.title}, {row.unit} | {' | '.join([*cells, *ratios])} | {row.reached()} |")
-    return "\n".join(lines)
-
-
-def _cell(row: Row, name: str) -> str:
+def _write_cell(row: Row, name: str) -> str:
     if name not in row.found:
-        return ""
+        return row.missing.get(name, "").replace("|", "/")[:60]
     spread = row.spread(name)
     return write(row.median(name)) + (f" ±{spread * 100:.0f} %" if spread else "")
 
 
-def _ratio(row: Row, name: str) -> str:
+def _write_ratio(row: Row, name: str) -> str:
     if name not in row.found or OURS not in row.found or not row.median(name):
         return ""
     return f"{row.median(OURS) / row.median(name):.2f}"

@@ -1,0 +1,162 @@
+"""A server beside its peers over stdio: the same calls in turn, so that whatever else the machine does falls on all.
+
+The floor is the same work done in this process, with its answer as JSON: no server, no pipe, and none of the checks.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from .accounting import peak
+from .contenders import FLOOR, OURS
+from .installing import NotHere
+from .pipes import Pipe
+from .rows import Aim, Part, Row
+
+PEER: Final = "peer"
+PATIENCE: Final = 120.0  # seconds of silence
+
+Call: TypeAlias = tuple[str, Mapping[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A server's command line, and what it takes from its environment."""
+
+    words: Sequence[str]
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def start(self) -> Pipe:
+        """Start it, and do the handshake; raises `NotHere`."""
+        try:
+            return Pipe(self.words, self.variables, PATIENCE)
+        except (OSError, RuntimeError) as error:  # a TimeoutError is an OSError
+            raise NotHere(f"does not start: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What is measured: the calls of a contender at a turn (none: it cannot), and the same work without a server.
+
+    Every answer must hold the text `holds`. There are `times` turns a round; without any it happens once in all.
+    """
+
+    title: str
+    calls: Callable[[str, int], Sequence[Call]]
+    floor: Callable[[int], bytes]
+    holds: str = ""
+    times: int = 10
+    aims: tuple[Aim, ...] = (Aim(1.0, PEER),)
+    quick: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """A server, its peers by name, and the trials; `first` are calls that a peer needs once, before all others."""
+
+    heading: str
+    about: str
+    ours: Program
+    peers: Mapping[str, Callable[[], Program]]
+    trials: Sequence[Trial]
+    first: Mapping[str, Sequence[Call]] = field(default_factory=dict[str, Sequence[Call]])
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is measured: so many rounds; `quick` only what is quick; `alone` ours and the floor."""
+
+    rounds: int
+    quick: bool = False
+    alone: bool = False
+
+    def choose(self, trials: Sequence[Trial]) -> list[Trial]:
+        """The trials that are made."""
+        return [trial for trial in trials if trial.quick or not self.quick]
+
+
+@contextmanager
+def timed(name: str) -> Generator[None]:
+    """Say on stderr how long a section took."""
+    began = time.perf_counter()
+    yield
+    print(f"{name}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+
+
+def same(tool: str, arguments: Mapping[str, object]) -> Callable[[str, int], Sequence[Call]]:
+    """The same call for everybody at every turn."""
+    return lambda _name, _turn: [(tool, arguments)]
+
+
+def compete(contest: Contest, effort: Effort) -> Part:
+    """Measure a server and those of its peers that can be had."""
+    part = Part(contest.heading, contest.about, tuple(contest.peers), tuple(contest.peers))
+    programs, absent = {OURS: contest.ours}, dict[str, str]()
+    for name, install in contest.peers.items():
+        try:
+            if not effort.alone:
+                programs[name] = install()
+        except NotHere as error:
+            absent[name] = str(error)
+    aims = tuple(Aim(1.0, name) for name in contest.peers)
+    starts = Row("start to the list of tools", "ms", aims)
+    memory = Row("peak memory", "MiB", aims)
+    with ExitStack() as stack:
+        pipes = _open_all(stack, programs, absent)
+        for name, calls in contest.first.items():
+            for tool, arguments in calls if name in pipes else ():
+                pipes[name].ask(tool, arguments, "")
+        part.rows += [_measure(trial, pipes, effort) for trial in effort.choose(contest.trials)]
+        for name, pipe in pipes.items():
+            if name not in part.rows[-1].missing:
+                memory.add(name, peak(pipe.pid))
+    for _ in range(0 if effort.quick else effort.rounds):
+        for name in pipes:
+            with programs[name].start() as pipe:
+                starts.add(name, pipe.listed_after * 1000)
+    part.rows = [*([] if effort.quick else [starts]), *part.rows, memory]
+    part.lack(absent)
+    return part
+
+
+def _open_all(stack: ExitStack, programs: Mapping[str, Program], absent: dict[str, str]) -> dict[str, Pipe]:
+    pipes: dict[str, Pipe] = {}
+    for name, program in programs.items():
+        try:
+            pipes[name] = stack.enter_context(program.start())
+        except NotHere as error:
+            if name == OURS:
+                raise
+            absent[name] = str(error)
+    return pipes
+
+
+def _measure(trial: Trial, pipes: Mapping[str, Pipe], effort: Effort) -> Row:
+    row = Row(trial.title, "ms", trial.aims)
+    turns = effort.rounds * (min(trial.times, 3) if effort.quick else trial.times)
+    for turn in range(turns + 1):
+        counts = turn or not turns  # the first fills the caches
+        began = time.perf_counter()
+        answer = trial.floor(turn)
+        took = time.perf_counter() - began
+        assert trial.holds.encode() in answer, (trial.title, answer[:200])
+        if counts:
+            row.add(FLOOR, took * 1000)
+        for name, pipe in pipes.items():
+            calls: Sequence[Call] = () if name in row.missing else trial.calls(name, turn)
+            try:
+                took = sum(pipe.ask(tool, arguments, trial.holds) for tool, arguments in calls)
+            except (AssertionError, OSError, RuntimeError) as error:
+                if name == OURS:
+                    raise
+                row.found.pop(name, None)
+                row.missing[name] = str(error)
+                continue
+            if calls and counts:
+                row.add(name, took * 1000)
+    return row

@@ -1,0 +1,163 @@
+"""The vector server beside PyPI's `chroma-mcp`.
+
+All get their vectors from a server on this machine that speaks OpenAI's API, since what the peer embeds with by itself
+has to be downloaded; so the embedder's own speed does not count.
+"""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Final, Protocol, cast
+from urllib.parse import urlsplit
+
+from growth.prose import Prose
+from pydantic_core import from_json, to_json
+
+from .contenders import OURS, PROGRAMS
+from .installing import install_python
+from .trials import PEER, Call, Contest, Program, Trial
+
+PACKAGE: Final = "chroma-mcp"
+VERSION: Final = "0.2.6"
+STEP: Final = (f"{PACKAGE}=={VERSION}", "openai", "pydantic<2.12")  # newer ones it cannot import
+MODEL: Final = "text-embedding-ada-002"  # what the peer asks for
+DOCUMENTS: Final = 2_000
+SINGLE: Final = 1_000  # more of them than are added one a call
+BATCH: Final = 100
+
+
+@contextmanager
+def prepare(work: Path, *, quick: bool) -> Generator[Contest]:
+    """Write the documents, and start the server of embeddings."""
+    del quick
+    prose = Prose(1)
+    texts = [f"Passage {number}. {prose.text(6)}" for number in range(DOCUMENTS)]
+    folder = work / "documents"
+    folder.mkdir()
+    for number, text in enumerate(texts):
+        (folder / f"{number:04}.txt").write_text(text)
+    with serve_embeddings() as url, closing(Store(work / "floor", url)) as store:
+        ours = [sys.executable, "-m", "mcp_server_vector", "--data-dir", str(work / "ours"), "--files", str(folder)]
+        about = (
+            f"{DOCUMENTS:,} documents of one passage each, `mcp-server-vector` beside PyPI's `{PACKAGE}` {VERSION}; "
+            f"at once means `index_files` here and {DOCUMENTS // BATCH} calls with {BATCH} texts there. Ours keeps an "
+            "index of words too, and what an answer cites. Floor: Chroma in one process with the same vectors."
+        )
+        program = Program([*ours, "--embedder", f"openai:{MODEL}", "--embedder-url", url])
+        peers = {PEER: lambda: find_peer(work / "theirs", url)}
+        yield Contest("Vectors", about, program, peers, list_trials(store, texts))
+
+
+def find_peer(data: Path, url: str) -> Program:
+    """PyPI's, which takes neither the key nor the address from its command line."""
+    scripts = install_python(f"{PACKAGE}-{VERSION}", STEP)
+    words = [str(scripts / PACKAGE), "--client-type", "persistent", "--data-dir", str(data)]
+    return Program(words, {"CHROMA_OPENAI_API_KEY": "none", "OPENAI_API_KEY": "none", "OPENAI_BASE_URL": url})
+
+
+@contextmanager
+def serve_embeddings() -> Generator[str]:
+    """Start a server of embeddings; gives its base URL."""
+    command = [sys.executable, str(PROGRAMS / "embeddings.py")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.kill()
+
+
+def list_trials(store: Store, texts: Sequence[str]) -> list[Trial]:
+    """Many at once, then more one by one, then queries; a fresh text and question at each turn."""
+    prose = Prose(2)
+    more = [f"Passage {DOCUMENTS + number}. {prose.text(6)}" for number in range(SINGLE)]
+    questions = [prose.words(5) for _ in range(SINGLE)]
+    batches = [texts[first : first + BATCH] for first in range(0, len(texts), BATCH)]
+
+    def fill(name: str, _turn: int) -> Sequence[Call]:
+        if name == OURS:
+            return [("index_files", {"paths": []})]
+        created = ("chroma_create_collection", {"collection_name": "documents", "embedding_function_name": "openai"})
+        return [created, *(add_to_peer(batch, number * BATCH) for number, batch in enumerate(batches))]
+
+    def add(name: str, turn: int) -> Sequence[Call]:
+        text = more[turn]
+        return [("index_document", {"text": text}) if name == OURS else add_to_peer([text], DOCUMENTS + turn)]
+
+    def ask(name: str, turn: int) -> Sequence[Call]:
+        if name == OURS:
+            return [("semantic_search", {"query": questions[turn]})]
+        return [("chroma_query_documents", {"collection_name": "documents", "query_texts": [questions[turn]]})]
+
+    return [
+        Trial(f"{DOCUMENTS:,} documents at once", fill, lambda _: store.add_all(batches), times=0),
+        Trial("a document, one a call", add, lambda turn: store.add([more[turn]], DOCUMENTS + turn), times=20),
+        Trial("a query", ask, lambda turn: store.ask(questions[turn]), "Passage", 15),
+    ]
+
+
+def add_to_peer(texts: Sequence[str], first: int) -> Call:
+    """Documents for the peer."""
+    ids = [f"d{first + number}" for number in range(len(texts))]
+    return "chroma_add_documents", {"collection_name": "documents", "documents": texts, "ids": ids}
+
+
+class Collection(Protocol):
+    """What is used of Chroma's."""
+
+    def add(self, *, ids: Sequence[str], embeddings: Sequence[object], documents: Sequence[str]) -> None: ...
+
+    def query(self, *, query_embeddings: Sequence[object], n_results: int) -> dict[str, object]: ...
+
+
+class Store:
+    """Chroma in this process; opened when it is first asked."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self._folder = folder
+        self._connection = HTTPConnection(urlsplit(url).netloc)
+        self._path = f"{urlsplit(url).path}/embeddings"
+        self._collection: Collection | None = None
+
+    def close(self) -> None:
+        """Leave the server of embeddings."""
+        self._connection.close()
+
+    def add_all(self, batches: Sequence[Sequence[str]]) -> bytes:
+        """Add documents, so many at a time."""
+        return b"".join([self.add(batch, number * BATCH) for number, batch in enumerate(batches)])
+
+    def add(self, texts: Sequence[str], first: int) -> bytes:
+        """Add documents; gives their ids as JSON."""
+        ids = [f"d{first + number}" for number in range(len(texts))]
+        self._open().add(ids=ids, embeddings=self._embed(texts), documents=texts)
+        return to_json(ids)
+
+    def ask(self, question: str) -> bytes:
+        """The five nearest, as JSON."""
+        found = self._open().query(query_embeddings=self._embed([question]), n_results=5)
+        return to_json([found["ids"], found["documents"], found["distances"]])
+
+    def _open(self) -> Collection:
+        if self._collection is None:
+            import chromadb
+            from chromadb.config import Settings
+
+            client = chromadb.PersistentClient(str(self._folder), Settings(anonymized_telemetry=False))
+            opened: object = client.create_collection("documents", embedding_function=None)
+            self._collection = cast("Collection", opened)
+        return self._collection
+
+    def _embed(self, texts: Sequence[str]) -> list[object]:
+        import numpy as np
+
+        body = to_json({"model": MODEL, "input": texts, "encoding_format": "base64"})
+        self._connection.request("POST", self._path, body, {"Content-Type": "application/json"})
+        data = from_json(self._connection.getresponse().read())["data"]
+        return [np.frombuffer(base64.b64decode(each["embedding"]), np.float32) for each in data]
