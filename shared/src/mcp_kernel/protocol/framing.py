@@ -9,6 +9,9 @@ from typing import Final
 DEFAULT_LINE_LIMIT: Final = 16 * 1024 * 1024  # bytes; generous for a base64 image, small against a machine's memory
 
 
+_SMALL: Final = 4096  # bytes of a piece of a line up to which it is gathered with others
+
+
 class Oversized:
     """Stands in the place of a line that was longer than the limit and was discarded as it streamed."""
 
@@ -27,13 +30,18 @@ class Lines:
 
     def __init__(self, limit: int = DEFAULT_LINE_LIMIT) -> None:
         self._limit = limit
-        self._partial = bytearray()
+        self._pieces: list[bytes | bytearray] = []  # large ones of a line that is not complete: none is copied twice
+        self._tail = bytearray()  # what came after them in small ones, each of which would cost more than it holds
+        self._held = 0  # bytes in both
         self._discarding = False
 
     def feed(self, chunk: bytes) -> list[bytes | Oversized]:
         """Take the next bytes of the stream and return the lines that they complete, without line ends."""
-        if not self._partial and not self._discarding and chunk.endswith(b"\n") and len(chunk) <= self._limit:
+        if not self._held and not self._discarding and chunk.endswith(b"\n") and len(chunk) <= self._limit:
             return [line for line in chunk.split(b"\n") if line and not line.isspace()]
+        if b"\n" not in chunk:
+            self._append(chunk)
+            return []
         return self._feed_pieces(chunk)
 
     def _feed_pieces(self, chunk: bytes) -> list[bytes | Oversized]:
@@ -43,25 +51,34 @@ class Lines:
             self._append(piece)
             if self._discarding:
                 lines.append(OVERSIZED)
-            elif self._partial and not self._partial.isspace():
-                lines.append(bytes(self._partial))
-            self._partial.clear()
-            self._discarding = False
+            else:
+                line = b"".join((*self._pieces, self._tail))
+                if line and not line.isspace():
+                    lines.append(line)
+            self.close()
         self._append(rest)
         return lines
 
     def _append(self, piece: bytes) -> None:
         if self._discarding:
             return
-        if len(self._partial) + len(piece) > self._limit:
-            self._partial = bytearray()
+        self._held += len(piece)
+        if self._held > self._limit:
+            self.close()
             self._discarding = True
+        elif len(piece) < _SMALL:
+            self._tail += piece
         else:
-            self._partial += piece
+            if self._tail:
+                self._pieces.append(self._tail)
+                self._tail = bytearray()
+            self._pieces.append(piece)
 
     def close(self) -> None:
         """End of the stream: a half line at the end is no message and is dropped."""
-        self._partial = bytearray()
+        self._pieces.clear()
+        self._tail = bytearray()
+        self._held = 0
         self._discarding = False
 
 

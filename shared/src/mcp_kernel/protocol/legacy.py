@@ -63,8 +63,15 @@ class Session:
         Raises `ProtocolError`: -32601 for an unknown method, -32600 out of order, -32602 for params that lack a
         field. Nothing changes before `initialize` is called.
         """
-        shape = LEGACY_REQUESTS.get(request.method)
-        if shape is None:
+        _, method, params = request
+        shape = LEGACY_REQUESTS.get(method)
+        if shape is None or self.state is not State.READY or method == "initialize":
+            self._refuse_out_of_order(request)
+        if shape:
+            check(method, shape, params)
+
+    def _refuse_out_of_order(self, request: Request) -> None:
+        if request.method not in LEGACY_REQUESTS:
             raise ProtocolError(METHOD_NOT_FOUND, f"Unknown method: {request.method}", status=404)
         served = _SERVED.get(self.state)
         if served is not None and request.method not in served:
@@ -76,8 +83,6 @@ class Session:
             )
         if request.method == "initialize" and self.state not in _INITIALIZE:
             raise ProtocolError(INVALID_REQUEST, "This session is initialized already", status=400)
-        if shape:
-            check(request.method, shape, request.params)
 
     def initialize(self, params: JsonObject, capabilities: JsonObject, server: JsonObject) -> JsonObject:
         """Open the session and return the result of `initialize`, without the server's instructions.

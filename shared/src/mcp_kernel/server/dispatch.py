@@ -62,10 +62,12 @@ def receive(peer: Peer, data: bytes) -> None:
         _give_up(peer, error)
         reject(error, peer.reply)
         return
-    if isinstance(message, list):
+    if type(message) is Request:
+        _serve(peer, message, peer.reply, None)
+    elif type(message) is list:
         take_batch(peer, message, peer.reply)
     else:
-        take(peer, message, peer.reply)
+        take(peer, cast("Message", message), peer.reply)
 
 
 def reject(error: ProtocolError, sink: Sink, identifier: RequestId | None = None) -> None:
@@ -123,16 +125,18 @@ def take(peer: Peer, message: Message, sink: Sink, headers: Mapping[str, str] | 
 
 
 def _serve(peer: Peer, request: Request, sink: Sink, headers: Mapping[str, str] | None) -> None:
-    if request.id in peer.exchanges:
-        reject(ProtocolError(INVALID_REQUEST, "A request with this id is in flight"), sink, request.id)
+    identifier, method, _ = request
+    if identifier in peer.exchanges:
+        reject(ProtocolError(INVALID_REQUEST, "A request with this id is in flight"), sink, identifier)
         return
     try:
         exchange = _open(peer, request, sink, headers)
     except ProtocolError as error:
-        reject(error, sink, request.id)
+        reject(error, sink, identifier)
         return
+    stages = peer.server.stages
     try:
-        answer = _begin(exchange, _METHODS[request.method])
+        answer = _METHODS[method](exchange) if stages is None else stages(exchange, _METHODS[method])
     except ProtocolError as error:
         exchange.fail(error)
         return
@@ -142,17 +146,11 @@ def _serve(peer: Peer, request: Request, sink: Sink, headers: Mapping[str, str] 
     if type(answer) is dict or type(answer) is Prepared:
         exchange.finish(answer)
         return
-    peer.exchanges[request.id] = exchange
-    task = peer.steps.begin(_run(exchange, cast("Awaitable[Answer]", answer)))
+    peer.exchanges[identifier] = exchange
+    task = peer.steps.begin(_run(exchange, answer))  # pyright: ignore[reportArgumentType]  # not an answer, so it is awaited for one; a cast is a call
     if task is not None and not exchange.done:
         exchange.task = task
         exchange.arm(exchange.limit)
-
-
-def _begin(exchange: Exchange, method: Method) -> Answer | Awaitable[Answer]:
-    """Run a method, inside the server's stages where it has any."""
-    stages = exchange.peer.server.stages
-    return method(exchange) if stages is None else stages(exchange, method)
 
 
 def _open(peer: Peer, request: Request, sink: Sink, headers: Mapping[str, str] | None) -> Exchange:
@@ -163,8 +161,9 @@ def _open(peer: Peer, request: Request, sink: Sink, headers: Mapping[str, str] |
             mirroring.compare_arguments(headers, find_mirrored(exchange), request.params)
         exchange.resume()
         return exchange
-    peer.session.admit(request)
-    return LegacyExchange(peer, request, peer.session.caller, sink)
+    session = peer.session
+    session.admit(request)
+    return LegacyExchange(peer, request, session.caller, sink)
 
 
 async def _run(exchange: Exchange, answer: Awaitable[Answer]) -> None:

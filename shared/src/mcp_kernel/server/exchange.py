@@ -141,10 +141,11 @@ class Exchange(ABC):
     def finish(self, result: JsonObject | Prepared | ToolResult) -> None:
         """Send the answer."""
         if type(result) is ToolResult:
-            result = self._render(result)
+            self._deliver(self._render(result))
         elif type(result) is dict:
-            result = self.complete(result)
-        self._deliver(cast("JsonObject | Prepared", result))
+            self._deliver(self.complete(result))
+        else:
+            self._deliver(result)  # pyright: ignore[reportArgumentType]  # it was prepared; a cast is a call
 
     def _deliver(self, result: JsonObject | Prepared) -> None:
         self._send(encode_result(self.request.id, result))
@@ -173,7 +174,7 @@ class Exchange(ABC):
         """Bring a description (of a tool, a resource, …) into the form of the revision."""
 
     @abstractmethod
-    def _render(self, result: ToolResult) -> Prepared: ...
+    def _render(self, result: ToolResult) -> JsonObject | Prepared: ...
 
     # --- what happens on the way ---
 
@@ -322,6 +323,8 @@ class Exchange(ABC):
     def settle(self) -> None:
         """The handler has ended, or will not: answer for it if it was stopped and an answer is due."""
         self.disarm()
+        if self.answered and self.ending is None and self.asked is None:
+            return
         for waiter in (self.asked or {}).values():
             waiter.cancel()  # of a task that the handler left behind
         if self.ending is Ending.TIMED_OUT:

@@ -60,18 +60,15 @@ class LegacyExchange(Exchange):
         else:
             self.fail(ProtocolError(INTERNAL_ERROR, str(error)))
 
-    def _render(self, result: ToolResult) -> Prepared:
+    def _render(self, result: ToolResult) -> JsonObject | Prepared:
         revision = self.caller.revision
-        body: JsonObject = {"content": legacy.lower_content(result.content, revision)}
-        if result.is_error:
-            body["isError"] = True
-        data = to_bytes(body)
+        content = legacy.lower_content(result.content, revision)
         if result.structured is None or not revision.structured_output:
-            return Prepared(data)
-        structured = result.structured
-        if not result.is_object:
-            structured = b'{"result":%b}' % structured
-        return Prepared(b'%b,"structuredContent":%b}' % (data[:-1], structured))
+            return {"content": content, "isError": True} if result.is_error else {"content": content}
+        middle = b',"isError":true,"structuredContent":' if result.is_error else b',"structuredContent":'
+        if result.is_object:
+            return Prepared(b'{"content":', to_bytes(content), middle, result.structured, b"}")
+        return Prepared(b'{"content":', to_bytes(content), middle, b'{"result":', result.structured, b"}}")
 
     @property
     def log_level(self) -> str | None:

@@ -52,14 +52,11 @@ class ModernExchange(Exchange):
         return item
 
     def _render(self, result: ToolResult) -> Prepared:
-        body: JsonObject = {"content": result.content}
-        if result.is_error:
-            body["isError"] = True
-        tail = self.peer.server.result_tail
-        data = to_bytes(body)
+        content, tail = to_bytes(result.content), self.peer.server.result_tail
+        middle = b',"isError":true,' if result.is_error else b","
         if result.structured is None:
-            return Prepared(b"%b,%b}" % (data[:-1], tail))
-        return Prepared(b'%b,"structuredContent":%b,%b}' % (data[:-1], result.structured, tail))
+            return Prepared(b'{"content":', content, middle, tail, b"}")
+        return Prepared(b'{"content":', content, middle, b'"structuredContent":', result.structured, b",", tail, b"}")
 
     @property
     def log_level(self) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from asyncio.tasks import _enter_task, _leave_task  # pyright: ignore[reportPrivateUsage]  # 3.11 has no public way
+from asyncio.tasks import _enter_task, _leave_task, current_task  # pyright: ignore[reportPrivateUsage]  # 3.11 has no public way
 from collections.abc import Coroutine, Generator
 from contextvars import copy_context
 from types import TracebackType
@@ -29,7 +29,7 @@ class _Reserve(Coroutine[object, None, None]):
         self._work: Work | None = None
         self._waiting: object = _NOTHING
         self.context = copy_context()
-        self._pristine = self.context.copy()
+        self.pristine = self.context.copy()
         self.task = asyncio.Task(self, loop=loop, context=self.context)
         # It goes with a server that nobody keeps; it holds no work, so nothing is lost that anybody must be told of.
         self.task._log_destroy_pending = False  # pyright: ignore[reportAttributeAccessIssue]  # as asyncio's own do it
@@ -41,16 +41,6 @@ class _Reserve(Coroutine[object, None, None]):
         if not self._gate.done():
             self._gate.set_result(None)
         return self.task
-
-    @property
-    def touched(self) -> bool:
-        """Whether a step left a context variable behind, which the next call must not see."""
-        return self.context != self._pristine
-
-    @property
-    def is_stale(self) -> bool:
-        """Whether whoever begins a call now has other variables than when this task was made."""
-        return copy_context() != self._pristine
 
     def send(self, value: object) -> object:
         if self._work is None:
@@ -106,29 +96,29 @@ class Steps:
 
         def begin(self, work: Work) -> asyncio.Task[None] | None:
             """Run the first step of a coroutine now; returns the task of one that waits, None for one that ended."""
-            reserve = self._reserve
-            if reserve is None or reserve.is_stale:
+            loop, reserve = self._loop, self._reserve
+            if reserve is None or copy_context() != reserve.pristine:  # whoever begins has other variables now
                 self.close()
-                reserve = _Reserve(self._loop)
+                reserve = _Reserve(loop)
             self._reserve = None
-            outer = asyncio.current_task(self._loop)
+            task, outer = reserve.task, current_task(loop)
             if outer is not None:
-                _leave_task(self._loop, outer)
-            _enter_task(self._loop, reserve.task)
+                _leave_task(loop, outer)
+            _enter_task(loop, task)
             try:
                 waiting = reserve.context.run(work.send, None)
             except (StopIteration, asyncio.CancelledError):
                 self._put_back(reserve)
                 return None
             finally:
-                _leave_task(self._loop, reserve.task)
+                _leave_task(loop, task)
                 if outer is not None:
-                    _enter_task(self._loop, outer)
+                    _enter_task(loop, outer)
             return reserve.take_over(work, waiting)
 
     def _put_back(self, reserve: _Reserve) -> None:
         """Keep the task for the next call, unless this one changed it: left a variable, or asked to be cancelled."""
-        if reserve.touched or reserve.task.cancelling():
+        if reserve.context != reserve.pristine or reserve.task.cancelling():
             reserve.task.cancel()
         else:
             self._reserve = reserve

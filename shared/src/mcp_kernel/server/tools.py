@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
 from mcp_kernel.errors import INVALID_PARAMS, INVALID_REQUEST, ProtocolError, Unsupported
@@ -118,15 +119,16 @@ class Tool:
             exchange.give(timeout)
         if declared.task == "required" and not exchange.takes_tasks:
             raise Unsupported(TASKS)
-        keywords = self.handler.bind(exchange, cast("JsonObject", exchange.request.params.get("arguments") or {}))
+        keywords = self.handler.bind(exchange, exchange.request.params.get("arguments") or {})  # pyright: ignore[reportArgumentType]  # an object by its shape; a cast is a call
         if declared.task != "never":
             limit = exchange.peer.server.task_timeout if timeout is None else timeout
             exchange.offer_task(TaskOffer(declared.task_after, limit))
         if declared.idempotency_key is None:
-            return await self._run(exchange, keywords)
+            value = await self.handler.run(keywords)
+            return value if type(value) is ToolResult else self.output.encode(value, exchange.budget)
         from mcp_kernel.server.repeats import answer_once
 
-        return await answer_once(exchange, declared.idempotency_key, lambda: self._run(exchange, keywords))
+        return await answer_once(exchange, declared.idempotency_key, partial(self._run, exchange, keywords))
 
     async def _run(self, exchange: Exchange, keywords: dict[str, object]) -> ToolResult:
         value = await self.handler.run(keywords)
@@ -135,15 +137,15 @@ class Tool:
         return self.output.encode(value, exchange.budget)
 
 
-async def call_tool(exchange: Exchange) -> ToolResult:
+def call_tool(exchange: Exchange) -> Awaitable[ToolResult]:
     """Answer `tools/call`; raises `ProtocolError` -32602 for an unknown tool (server/tools, "Error Handling")."""
-    return await find_tool(exchange).call(exchange)
+    return find_tool(exchange).call(exchange)
 
 
 def find_tool(exchange: Exchange) -> Tool:
     """The tool that a request names; raises `ProtocolError` -32602 where there is none for whoever asks."""
     tools, view = exchange.peer.server.tools, exchange.view
-    name = cast("str", exchange.request.params["name"])
+    name: str = exchange.request.params["name"]  # pyright: ignore[reportAssignmentType]  # by its shape; a cast is a call
     tool = tools.get(name)
     if tool is None or not tool.shows(view):
         exchange.refusal = None if tool is None else "policy"
