@@ -55,6 +55,25 @@ def test_a_session_becomes_ready_by_the_handshake_alone() -> None:
     assert session.is_ready
 
 
+@pytest.mark.parametrize(
+    "declared",
+    [
+        {"capabilities": {"experimental": {"x": {"y": "z" * legacy.MOST_DECLARED}}}},
+        {"capabilities": {"experimental": {str(number): {} for number in range(20_000)}}},
+        {"clientInfo": {"name": "c", "version": "1" * legacy.MOST_DECLARED}},
+    ],
+    ids=["one long value", "many members", "a long version"],
+)
+def test_a_client_that_declares_more_of_itself_than_is_kept_has_no_session(declared: dict[str, Any]) -> None:
+    session = Session()
+    with pytest.raises(ProtocolError, match="more than 65536 bytes") as caught:
+        session.initialize({**HELLO, **declared}, {}, {})
+    assert (caught.value.code, session.is_open) == (INVALID_PARAMS, False)
+    icon = {"src": "data:image/png;base64," + "A" * 40_000}
+    session.initialize({**HELLO, "clientInfo": {"name": "c", "version": "1", "icons": [icon]}}, {}, {})
+    assert session.is_open
+
+
 def test_a_session_is_initialized_once() -> None:
     assert refusal(opened(), "initialize", **HELLO).code == INVALID_REQUEST
 

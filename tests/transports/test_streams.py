@@ -199,3 +199,16 @@ def test_an_answer_that_nobody_can_come_back_for_is_not_kept() -> None:
     store.finish(stream, b"{}", 200)
     assert store.locate("1-0") is None
     assert store.of_request(1) is store.standalone
+
+
+def test_streams_that_ended_are_kept_within_a_number_of_bytes_and_the_newest_always() -> None:
+    store = StreamStore()
+    for number in range(3):
+        stream = store.open(number)
+        stream.write(bytes(MOST_BYTES // 2))
+        store.retire(stream)
+    assert [store.locate(f"{number}-1") is not None for number in (1, 2, 3)] == [False, True, True]
+    huge = store.open(4)
+    huge.write(bytes(MOST_BYTES * 2))
+    store.retire(huge)
+    assert [store.locate(f"{number}-1") is not None for number in (2, 3, 4)] == [False, False, True]

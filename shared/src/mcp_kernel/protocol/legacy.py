@@ -11,10 +11,13 @@ from typing import Final, cast
 
 from mcp_kernel.errors import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, ProtocolError
 from mcp_kernel.protocol.capabilities import Caller
-from mcp_kernel.protocol.jsonrpc import JsonObject, Request
+from mcp_kernel.protocol.jsonrpc import JsonObject, Request, to_bytes
 from mcp_kernel.protocol.modern import PROTOCOL_VERSION
 from mcp_kernel.protocol.revisions import LATEST_LEGACY, LEGACY, Revision, negotiate
 from mcp_kernel.protocol.shapes import LEGACY_REQUESTS, LOG_LEVELS, check
+
+MOST_DECLARED: Final = 64 * 1024
+"""Bytes of what a client declares of itself, which is kept as long as its session; icons may be in it."""
 
 
 class State(Enum):
@@ -87,9 +90,14 @@ class Session:
     def initialize(self, params: JsonObject, capabilities: JsonObject, server: JsonObject) -> JsonObject:
         """Open the session and return the result of `initialize`, without the server's instructions.
 
-        `capabilities` and `server` are the server's, in the shapes of the latest revision.
+        `capabilities` and `server` are the server's, in the shapes of the latest revision. Raises `ProtocolError`
+        -32602 where the client declares more of itself than is kept.
         """
         revision = negotiate(params["protocolVersion"])
+        if len(to_bytes([params["capabilities"], params["clientInfo"]])) > MOST_DECLARED:
+            raise ProtocolError(
+                INVALID_PARAMS, f"capabilities and clientInfo have more than {MOST_DECLARED} bytes together", status=400
+            )
         declared = cast("JsonObject", params["capabilities"])
         self.caller = Caller(revision, declared, cast("JsonObject", params["clientInfo"]))
         self.state = _INITIALIZE[self.state]

@@ -11,7 +11,7 @@ from mcp_kernel.protocol.jsonrpc import RequestId
 from mcp_kernel.server.principal import Headers
 
 MOST_EVENTS: Final = 256  # kept on one stream; older ones cannot be resumed behind
-MOST_BYTES: Final = 4 * 1024 * 1024  # kept on one stream
+MOST_BYTES: Final = 4 * 1024 * 1024  # kept on one stream, and on all of a session together that have ended
 MOST_STREAMS: Final = 16  # that have ended and can still be resumed
 _TOLD: Final = frozenset((400, 403, 429, 503))  # statuses that say something to a client with a session
 
@@ -62,6 +62,11 @@ class Stream:
     def event_id(self, position: int) -> str:
         """The id of the event at a position, unique in the session."""
         return f"{self.number}-{position}"
+
+    @property
+    def size(self) -> int:
+        """How many bytes are kept."""
+        return self._size
 
     @property
     def is_full(self) -> bool:
@@ -229,8 +234,11 @@ class StreamStore:
             return
         self._forget_requests(stream)
         self._retired.append(stream)
-        if len(self._retired) > MOST_STREAMS:
+        while len(self._retired) > MOST_STREAMS or (len(self._retired) > 1 and self._retired_bytes() > MOST_BYTES):
             self.drop(self._retired.popleft())
+
+    def _retired_bytes(self) -> int:
+        return sum(stream.size for stream in self._retired)
 
     def _forget_requests(self, stream: Stream) -> None:
         """The ids may serve other requests now."""
