@@ -105,9 +105,7 @@ def take_batch(peer: Peer, messages: list[Message | InvalidMessage], sink: Sink)
         if isinstance(message, InvalidMessage):
             _give_up(peer, message)
             reject(message, batch.take)
-        elif isinstance(message, Request) and message.method == "initialize":
-            reject(InvalidMessage("initialize does not go into a batch", message.id), batch.take)
-        else:
+        else:  # `initialize` too: the session is open, and refuses a second one
             take(peer, message, batch.take)
 
 
