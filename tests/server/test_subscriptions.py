@@ -298,6 +298,14 @@ async def test_a_stream_follows_so_many_resources_and_one_more_is_refused(dial: 
         assert server.subscriptions.uris == set(uris[1:])
 
 
+@scene
+async def test_a_connection_holds_so_many_streams(dial: Dial) -> None:
+    async with dial(make_server()) as wire:
+        wire.peer.listening = 10_000
+        refusal: Any = await wire.answer(listen(wire, "one more"))
+        assert refusal["error"]["code"] == -32603
+
+
 @pytest.mark.parametrize("revision", LEGACY)
 @scene
 async def test_a_session_follows_so_many_resources_and_one_more_is_refused(connect: Connect, revision: str) -> None:

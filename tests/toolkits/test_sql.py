@@ -15,6 +15,7 @@ from tests.stage import Dial, scene
 import mcp_server_postgres.server
 import mcp_server_sqlite.server
 from mcp_kernel import Server
+from mcp_kernel.protocol.jsonrpc import to_bytes
 from mcp_kernel.testing.dialogue import parse, replay
 from mcp_kernel.toolkits import sql
 from mcp_kernel.toolkits.sql.shapes import Mould
@@ -112,3 +113,54 @@ def test_lists_read_well() -> None:
     )
     assert str(sql.Tables([summary])) == "t (table, 2 columns, 5 rows): things"
     assert str(sql.Tables([])) == "No tables match."
+
+
+def summarize(name: str) -> sql.TableSummary:
+    return sql.TableSummary(
+        name=name, schema="main", kind="table", column_count=2, row_count=5, row_count_exact=True, comment="ü" * 20
+    )
+
+
+@pytest.mark.parametrize("budget", [0, 1500, 5000, 20_000])
+def test_a_list_that_is_too_long_is_cut_and_says_how_to_go_on(budget: int) -> None:
+    tables = sql.Tables([summarize(f"t{number}") for number in range(1000)])
+    cut = tables.fit(budget)
+    kept = len(cut.tables)
+    assert cut.tables == tables.tables[:kept]
+    assert len(to_bytes(cut)) <= max(budget, 1000)
+    assert kept == 0 or len(to_bytes(cut)) > budget - 1300, "there was room for more"
+    assert str(cut).endswith(f"Cut to {kept} of 1000 tables: narrow the list with schema or pattern.")
+
+
+def describe(columns: int) -> sql.TableDescription:
+    listed = [
+        sql.ColumnDescription(
+            name=f"c{number}", type="INT", nullable=True, default=None, primary_key_position=None, generated=None,
+            masked=False,
+        )
+        for number in range(columns)
+    ]  # fmt: skip
+    key = sql.ForeignKey("t", ["c0"], "u", ["id"], "NO ACTION", "CASCADE")
+    index = sql.Index("i", ["c1", None], unique=False, partial=False, origin="index", ddl="CREATE INDEX …")
+    return sql.TableDescription(
+        name="t", schema="main", kind="table", columns=listed, primary_key=["c0"], unique_keys=[], indexes=[index],
+        foreign_keys=[key], referenced_by=[], triggers=[], ddl="CREATE TABLE …" + "x" * 5000, row_count=1, note="Old.",
+    )  # fmt: skip
+
+
+def test_a_table_too_wide_to_describe_is_cut_and_keeps_its_keys_and_indexes() -> None:
+    wide = describe(2000)
+    cut = wide.fit(20_000)
+    kept = len(cut.columns)
+    assert 0 < kept < 2000
+    assert 18_000 < len(to_bytes(cut)) <= 20_000
+    assert (cut.indexes, cut.foreign_keys, cut.primary_key) == (wide.indexes, wide.foreign_keys, ["c0"])
+    assert cut.note is not None
+    assert cut.note.startswith(f"Old. Cut to {kept} of 2000 columns, and no DDL, to stay under 20000 bytes.")
+    assert "LIMIT 0" in str(cut)
+
+
+def test_a_table_whose_ddl_alone_is_too_long_loses_nothing_else() -> None:
+    cut = describe(3).fit(4000)
+    assert (len(cut.columns), cut.ddl) == (3, None)
+    assert "Its DDL is left out" in str(cut)

@@ -130,6 +130,21 @@ def test_fences_cut_an_answer_and_say_how_to_go_on(desk: Desk) -> None:
     )
 
 
+def test_a_database_of_many_tables_and_a_table_of_many_columns_are_told_of_in_part(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "x.db")) as raw:
+        raw.executescript("".join(f"CREATE TABLE t{number} (a);" for number in range(1500)))
+        raw.execute(f"CREATE TABLE wide ({', '.join(f'c{number}' for number in range(1500))})")
+    with Host([*SERVER, "--db-path", str(tmp_path / "x.db")]) as host:
+        listed = host.open().call("list_tables")["structuredContent"]
+        assert 100 < len(listed["tables"]) < 1500
+        assert "of 1501 tables" in listed["note"]
+        described = host.call("describe_table", table_name="wide")["structuredContent"]
+        assert 100 < len(described["columns"]) < 1500
+        assert "of 1500 columns" in described["note"]
+        columns = host.call("query", sql="SELECT * FROM wide LIMIT 0")["structuredContent"]["columns"]
+        assert len(columns) == 1500
+
+
 def test_wrong_arguments_are_told_field_by_field(desk: Desk) -> None:
     assert "sql" in desk.refusal("query")
     assert "limit" in desk.refusal("query", sql="SELECT 1", limit=0)

@@ -14,29 +14,6 @@ from .database import Database
 from .refusals import Refusal, Unavailable, UnknownTable
 from .server_identity import Claims
 
-_ENVELOPE = 160  # bytes that the keys of one table take as JSON
-
-
-@dataclass(frozen=True, slots=True)
-class Tables(sql.Tables):
-    """The tables and views of a database. `note` says what was left out."""
-
-    note: str | None = None
-
-    def __str__(self) -> str:
-        return "\n".join(filter(None, [sql.Tables.__str__(self), self.note]))
-
-    def fit(self, budget: int) -> Tables:
-        """Return as many as fit into `budget` bytes, and say how to see the others."""
-        spent, kept = 500, 0
-        for table in self.tables:
-            spent += _ENVELOPE + len(str(table).encode()) * 2  # names and comment, in JSON and escaped
-            if spent > budget:
-                break
-            kept += 1
-        note = f"Cut to {kept} of {len(self.tables)} tables: narrow the list with schema or pattern."
-        return Tables(self.tables[:kept], note)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnDescription(sql.ColumnDescription):
@@ -136,7 +113,6 @@ DIALECT = sql.Dialect(
         "columns, keys, indexes, foreign keys both ways, constraints, partitions,\n        row-level security, "
         "triggers, comments, DDL, estimated rows"
     ),
-    tables=Tables,
     table=TableDescription,
     plan=Plan,
 )

@@ -9,9 +9,13 @@ import dataclasses
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar, cast
+from typing import Final, Generic, Self, TypeVar, cast
+
+from mcp_kernel.protocol.jsonrpc import to_bytes
 
 T = TypeVar("T")
+
+_FRAME: Final = 1000  # bytes that a cut answer takes besides what is listed in it: its keys, and the note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +42,19 @@ class TableSummary:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The tables and views of a database."""
+    """The tables and views of a database. `note` says what was left out."""
 
     tables: list[TableSummary]
+    note: str | None = None
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.tables)) or "No tables match."
+        return "\n".join(filter(None, [*map(str, self.tables), self.note])) or "No tables match."
+
+    def fit(self, budget: int) -> Tables:
+        """Return as many as fit into `budget` bytes, and say how to see the others."""
+        kept, _ = _keep(self.tables, budget - _FRAME)
+        note = f"Cut to {len(kept)} of {len(self.tables)} tables: narrow the list with schema or pattern."
+        return Tables(kept, note)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +155,19 @@ class TableDescription:
         yield from (f"trigger {trigger.name}" for trigger in self.triggers)
         yield from filter(None, [self.note, self.ddl])
 
+    def fit(self, budget: int) -> Self:
+        """Return it without its DDL, and with as much of each list as fits into `budget` bytes, the shortest first."""
+        lists = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        lists = {name: cast("list[object]", value) for name, value in lists.items() if isinstance(value, list)}
+        room = budget - _FRAME
+        shown: dict[str, list[object]] = {}
+        for name in sorted(lists, key=lambda name: len(lists[name])):
+            shown[name], room = _keep(lists[name], room)
+        cut = [f"{len(shown[name])} of {len(lists[name])} {name}" for name in lists if shown[name] != lists[name]]
+        said = f"Cut to {', '.join(cut)}, and no DDL" if cut else "Its DDL is left out"
+        note = f"{said}, to stay under {budget} bytes. A query of it with LIMIT 0 gives each column's name and type."
+        return dataclasses.replace(self, **shown, ddl=None, note=" ".join(filter(None, [self.note, note])))
+
 
 @dataclass(frozen=True, slots=True)
 class PlanNode:
@@ -202,3 +226,13 @@ class Mould(Generic[T]):
                 value = getattr(source, name)
                 values[name] = value if mould is None else [mould.fill(item) for item in value]
         return self._shape(**values)
+
+
+def _keep(items: list[T], room: int) -> tuple[list[T], int]:
+    """The first items, as many as `room` bytes hold as JSON, and the room that is left."""
+    for number, item in enumerate(items):
+        size = len(to_bytes(item)) + 1
+        if size > room:
+            return items[:number], room
+        room -= size
+    return items, room

@@ -38,7 +38,6 @@ class Dialect:
         params_type: The type of `params`.
         schema: What `schema` is.
         described: What `describe_table` tells.
-        tables: The shape of the list, `Tables` or one derived from it.
         table: The shape of a description, `TableDescription` or one derived from it.
         plan: The shape of a plan, `Plan` or one derived from it.
     """
@@ -50,7 +49,6 @@ class Dialect:
     params_type: object
     schema: str
     described: str
-    tables: type[Tables] = Tables
     table: type[TableDescription] = TableDescription
     plan: type[Plan] = Plan
 
@@ -117,11 +115,10 @@ def _add_tools(server: Server, seen: Seen, dialect: Dialect) -> None:
         Args:
             schema: {dialect.schema}
             pattern: A part of the name, or a pattern with * and ?.
-        """,
-        **{"return": dialect.tables},
+        """
     )
-    async def list_tables(database: Database, schema: str | None = None, pattern: str | None = None) -> object:  # pyright: ignore[reportUnusedFunction]  # registered
-        return dialect.tables([summary.fill(table) for table in await database.list_tables(schema, pattern)])
+    async def list_tables(database: Database, schema: str | None = None, pattern: str | None = None) -> Tables:  # pyright: ignore[reportUnusedFunction]  # registered
+        return Tables([summary.fill(table) for table in await database.list_tables(schema, pattern)])
 
 
 def _add_describing(server: Server, seen: Seen, dialect: Dialect) -> None:
