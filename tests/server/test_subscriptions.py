@@ -22,7 +22,6 @@ from tests.stage import (
 )
 
 from mcp_kernel import Context, Server
-from mcp_kernel.server.subscriptions import MOST_URIS
 from mcp_kernel.testing.memory import Refused, Wire
 
 SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
@@ -284,38 +283,6 @@ async def test_a_subscription_of_a_session_can_be_taken_back(connect: Connect, r
         with pytest.raises(Refused) as caught:
             await client.call("resources/subscribe", {"uri": "none://x"})
         assert caught.value.code == -32002
-
-
-@scene
-async def test_a_stream_follows_so_many_resources_and_one_more_is_refused(dial: Dial) -> None:
-    server = make_server()
-    async with dial(server) as wire:
-        uris = [f"t://{number}" for number in range(MOST_URIS + 1)]
-        refusal: Any = await wire.answer(listen(wire, "more", resourceSubscriptions=uris))
-        assert refusal["error"]["code"] == -32602
-        listen(wire, "most", resourceSubscriptions=uris[1:])
-        await wire.notification(ACKNOWLEDGED)
-        assert server.subscriptions.uris == set(uris[1:])
-
-
-@scene
-async def test_a_connection_holds_so_many_streams(dial: Dial) -> None:
-    async with dial(make_server()) as wire:
-        wire.peer.listening = 10_000
-        refusal: Any = await wire.answer(listen(wire, "one more"))
-        assert refusal["error"]["code"] == -32603
-
-
-@pytest.mark.parametrize("revision", LEGACY)
-@scene
-async def test_a_session_follows_so_many_resources_and_one_more_is_refused(connect: Connect, revision: str) -> None:
-    async with connect(make_server(), revision) as client:
-        held = client.wire.peer.session.subscriptions
-        held.update(f"t://{number}" for number in range(MOST_URIS))
-        with pytest.raises(Refused, match=f"at most {MOST_URIS}"):
-            await client.subscribe("t://one-more")
-        await client.subscribe("t://1")  # which it follows already
-        assert len(held) == MOST_URIS
 
 
 @scene
