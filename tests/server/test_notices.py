@@ -149,7 +149,8 @@ async def test_progress_that_is_no_number_is_not_told(connect: Connect, revision
 
     async with connect(server, revision) as client:
         await client.call("tools/call", {"name": "report", "_meta": {"progressToken": 1}})
-        assert [done for _, done in progress(client.wire.notifications())] == [1, 2]
+        told = [each["params"] for each in client.wire.notifications()]
+        assert told == [{"progressToken": 1, "progress": 1}, {"progressToken": 1, "progress": 2}]
 
 
 @in_both_eras

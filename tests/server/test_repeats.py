@@ -249,3 +249,7 @@ async def test_answers_are_forgotten_in_their_time_and_beyond_their_number() -> 
     now[0] = 10.0
     assert await answers.begin("large", "y") is None
     assert len(answers) == 0
+    for number in range(3):  # what was forgotten takes no room any more
+        await answers.begin(f"half {number}", "x")
+        await answers.finish(f"half {number}", b"x" * 40)
+    assert len(answers) == 2

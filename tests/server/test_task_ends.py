@@ -235,6 +235,20 @@ async def test_a_call_that_finds_no_room_stays_a_call(connect: Connect) -> None:
         assert text_of(await client.call_tool("late")) == "late"
 
 
+@scene_out_of_time
+async def test_a_task_that_made_room_before_its_time_is_not_missed_when_that_comes(connect: Connect) -> None:
+    shop = Workshop(max_tasks=1, task_ttl=100.0)
+    shop.go.set()
+    unmet: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: unmet.append(context))
+    async with connect(shop.server, capabilities=TASKS) as client:
+        client.wire.patience = 10_000.0
+        await finish(client, await start(client, "must"))
+        await start(client, "must")
+        await pass_time(150)
+        assert (unmet, len(shop.server.tasks)) == ([], 0)
+
+
 # --- the server ---
 
 

@@ -78,6 +78,16 @@ def test_globs_that_would_run_away_do_not(scope: Scope, served: Path) -> None:
         found(scope, "{a,b}" * 40)
 
 
+def test_more_globs_than_can_be_compiled_in_time_are_refused_and_a_long_list_is_not(scope: Scope, served: Path) -> None:
+    (served / "kept").touch()
+    started = time.monotonic()
+    for exclude in (("x" * 20,) * 200_000, ("{a,b}" * 6 + "c",) * 1000):
+        with pytest.raises(Refusal, match="Give fewer of them"):
+            found(scope, "**", Bounds(exclude=exclude))
+    assert time.monotonic() - started < 2
+    assert "kept" in found(scope, "**", Bounds(exclude=tuple(f"package{number}" for number in range(300))))
+
+
 def test_gitignore_is_honoured_counted_and_can_be_left(scope: Scope, served: Path) -> None:
     (served / ".gitignore").write_text("*.log\n!keep.log\nbuild/\n/top\ninner/*.tmp\n# comment\n")
     for path in ("x.log", "keep.log", "build/out.txt", "top", "inner/top", "inner/c.tmp", ".git/HEAD"):
