@@ -13,6 +13,7 @@ import pytest
 
 from mcp_sandbox import desk, history, shop
 from mcp_sandbox.demo import Demo, Lacking
+from mcp_server_sqlite.sample import make_rows
 from mcp_server_ticketing.seeding import read_seed
 
 if TYPE_CHECKING:
@@ -60,13 +61,13 @@ def test_the_shop_keeps_the_promises_of_its_schema(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "shop.db")) as database:
         assert database.execute("PRAGMA foreign_key_check").fetchall() == []
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert database.execute("SELECT count(*) FROM orders").fetchone() == (shop.ORDERS,)
+        assert database.execute("SELECT count(*) FROM orders").fetchone() == (shop.SIZE.orders,)
         late = "SELECT count(*) FROM order_totals WHERE total IS NULL OR total <= 0"
         assert database.execute(late).fetchone() == (0,)
 
 
 def test_the_values_of_the_script_need_no_escapes() -> None:
-    texts = [str(value) for rows in shop.make_rows().values() for row in rows for value in row]
+    texts = [str(value) for rows in make_rows(shop.SIZE).values() for row in rows for value in row]
     assert not [text for text in texts if set(text) & set("\\\t\n\r")]
 
 

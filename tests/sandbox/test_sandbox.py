@@ -13,7 +13,7 @@ from tests.sandbox.playground import NAMES, PATIENCE
 from tests.stage import in_both_eras, scene
 
 from mcp_kernel import Client
-from mcp_sandbox import shop
+from mcp_server_sqlite.sample import PRODUCTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +58,7 @@ async def test_both_databases_hold_the_same_shop(playground: Playground) -> None
             rows: Any = (await client.call_tool("query", {"sql": SELLERS})).structured
             found.append([(product, int(sold), float(revenue)) for product, sold, revenue in rows["rows"]])
     assert found[0] == found[1]
-    assert len(found[0]) == len(shop.PRODUCTS)
+    assert len(found[0]) == len(PRODUCTS)
 
 
 @scene

@@ -81,7 +81,7 @@ def list_members(demo: Demo, start_cluster: StartCluster) -> list[Member]:
     async def everything() -> Arguments:
         return ()
 
-    orders = f"{shop.ORDERS:,} orders"
+    orders = f"{shop.SIZE.orders:,} orders"
     return [
         Member("sqlite", f"a shop with {orders}, and a tool that inserts", sqlite),
         Member("postgres", "the same shop in a PostgreSQL of its own, read-only", postgres),

@@ -4,12 +4,28 @@ import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import date, timedelta
 from pathlib import Path
 from random import Random
+from typing import Final, NamedTuple, TypeAlias
 
 from .refusals import Refusal
 
-SCHEMA = """
+Row: TypeAlias = tuple[int | str | float | None, ...]
+Rows: TypeAlias = dict[str, list[Row]]
+
+
+class Size(NamedTuple):
+    """How many of each there are."""
+
+    customers: int
+    orders: int
+    reviews: int
+
+
+SMALL: Final = Size(customers=60, orders=240, reviews=90)
+
+SCHEMA: Final = """
 CREATE TABLE customers (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL,
@@ -64,9 +80,15 @@ BEGIN
     SELECT RAISE(ABORT, 'a customer can review only what they bought');
 END;
 """
-FIRST = ("Ada", "Ben", "Chen", "Dana", "Emil", "Fatima", "Goran", "Hana", "Ines", "Jonas", "Kofi", "Lena", "Mateo")
-LAST = ("Almeida", "Brandt", "Costa", "Diallo", "Eriksen", "Fischer", "Garcia", "Haddad", "Ito", "Jansen", "Kaur")
-PLACES = [
+_FIRST: Final = (
+    "Ada Amir Aiko Ben Bruna Chen Clara Dana Diego Emil Elif Fatima Femi Goran Greta Hana Hugo Ines Ivo Jonas Jun Kofi "
+    "Kaia Lena Luca Mateo Mira Nadia Noor Olga Omar Paula Pavel Rosa Ruben Sara Sven Tara Tomas Uma Vera Yusuf Zoe"
+)
+_LAST: Final = (
+    "Almeida Brandt Costa Diallo Eriksen Fischer Garcia Haddad Ito Jansen Kaur Lindgren Moreau Novak Okafor Park "
+    "Quintero Rossi Santos Tanaka Ueda Varga Weber Yilmaz Zhang"
+)
+_PLACES: Final = (
     ("Berlin", "Germany"),
     ("Hamburg", "Germany"),
     ("Lisbon", "Portugal"),
@@ -75,23 +97,46 @@ PLACES = [
     ("Osaka", "Japan"),
     ("Accra", "Ghana"),
     ("Toronto", "Canada"),
-]
-PRODUCTS = [
-    ("Coffee", [("House Blend 500 g", 9.5), ("Espresso Beans 1 kg", 21.0), ("Decaf 250 g", 6.9)]),
-    ("Tea", [("Green Sencha", 7.2), ("Earl Grey", 5.4), ("Rooibos", 4.8)]),
-    ("Brewing", [("French Press", 29.0), ("Pour-over Set", 38.5), ("Paper Filters", 3.2), ("Milk Frother", 24.9)]),
-    ("Grinders", [("Hand Grinder", 49.0), ("Electric Grinder", 129.0)]),
-    ("Cups", [("Stoneware Mug", 12.0), ("Espresso Cups, 4", 26.0), ("Travel Mug", 19.5)]),
-]
-COMMENTS = [
+    ("Oslo", "Norway"),
+    ("Valencia", "Spain"),
+)
+PRODUCTS: Final = (
+    ("House Blend 250 g", "Coffee", 7.90),
+    ("House Blend 1 kg", "Coffee", 24.50),
+    ("Espresso Nero 1 kg", "Coffee", 26.00),
+    ("Ethiopia Guji 250 g", "Coffee", 11.20),
+    ("Colombia Huila 250 g", "Coffee", 10.40),
+    ("Decaf Swiss Water 250 g", "Coffee", 9.80),
+    ("Green Sencha 100 g", "Tea", 8.20),
+    ("Earl Grey 100 g", "Tea", 6.40),
+    ("Rooibos 100 g", "Tea", 5.60),
+    ("French Press 1 l", "Brewing", 34.00),
+    ("Pour-over Set", "Brewing", 42.50),
+    ("Paper Filters, 100", "Brewing", 4.20),
+    ("Milk Frother", "Brewing", 24.90),
+    ("Moka Pot, 6 cups", "Brewing", 38.00),
+    ("Scale with Timer", "Brewing", 49.00),
+    ("Hand Grinder", "Grinders", 79.00),
+    ("Electric Grinder", "Grinders", 189.00),
+    ("Grinder Brush", "Grinders", 7.50),
+    ("Stoneware Mug", "Cups", 14.00),
+    ("Espresso Cups, 4", "Cups", 28.00),
+    ("Travel Mug", "Cups", 22.50),
+)
+"""Name, category, price."""
+_COMMENTS: Final = (
     "Exactly what I wanted.",
     "Good, but the box was dented.",
     "Would buy it again.",
     "Smaller than it looks in the picture.",
-    None,
     "Broke after two weeks.",
     "A present; it was loved.",
-]
+    "Tastes of chocolate, as promised.",
+    None,
+)
+_FIRST_DAY: Final = date(2024, 1, 1)
+_DAYS: Final = 730
+_INTO: Final = {"order_items": "order_items (order_id, product_id, quantity, unit_price)"}  # the total is generated
 
 
 def create_empty(path: Path | str) -> None:
@@ -128,52 +173,42 @@ def _create(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
 
 def _fill(raw: sqlite3.Connection) -> None:
     raw.executescript(f"BEGIN; {SCHEMA}")
-    chance = Random(42)  # noqa: S311  the same shop every time, no secret
-    names = [(first, last) for last in LAST for first in FIRST]
-    for number, (first, last) in enumerate(chance.sample(names, 60), 1):
-        city, country = chance.choice(PLACES)
-        row = (
-            number,
-            f"{first} {last}",
-            f"{first}.{last}@example.com".lower(),
-            city,
-            country,
-            _pick_date(chance, 2023),
-        )
-        raw.execute("INSERT INTO customers VALUES (?, ?, ?, ?, ?, ?)", row)
-    prices: list[float] = []
-    for category, goods in PRODUCTS:
-        for name, price in goods:
-            prices.append(price)
-            raw.execute(
-                "INSERT INTO products VALUES (?, ?, ?, ?, ?)",
-                (len(prices), name, category, price, chance.randint(0, 80)),
-            )
-    bought = _fill_orders(raw, chance, prices)
-    for number, (customer, product) in enumerate(chance.sample(bought, 90), 1):
-        stars = chance.choices([1, 2, 3, 4, 5], [1, 1, 3, 6, 8])[0]
-        raw.execute(
-            "INSERT INTO reviews VALUES (?, ?, ?, ?, ?)", (number, product, customer, stars, chance.choice(COMMENTS))
-        )
+    for table, rows in make_rows().items():
+        places = ", ".join("?" * len(rows[0]))
+        raw.executemany(f"INSERT INTO {_INTO.get(table, table)} VALUES ({places})", rows)  # noqa: S608  our own names
     raw.execute("COMMIT")
 
 
-def _fill_orders(raw: sqlite3.Connection, chance: Random, prices: list[float]) -> list[tuple[int, int]]:
-    """Insert the orders and give who bought what, in an order that does not change."""
+def make_rows(size: Size = SMALL) -> Rows:
+    """The rows of every table, in an order in which they can be inserted; of one size the same every time."""
+    chance = Random(7)  # noqa: S311  the same shop every time, no secret
+    rows: Rows = {name: [] for name in ("customers", "products", "orders", "order_items", "reviews")}
+    names = chance.sample([(first, last) for first in _FIRST.split() for last in _LAST.split()], size.customers)
+    for number, (first, last) in enumerate(names, 1):
+        email = f"{first}.{last}@example.com".lower()
+        rows["customers"].append((number, f"{first} {last}", email, *chance.choice(_PLACES), _day(chance, 365)))
+    for number, (name, category, price) in enumerate(PRODUCTS, 1):
+        rows["products"].append((number, name, category, price, chance.randint(0, 250)))
+    bought = _add_orders(rows, chance, size)
+    for number, (product, customer) in enumerate(chance.sample(bought, size.reviews), 1):
+        stars = chance.choices(range(1, 6), (1, 1, 3, 6, 8))[0]
+        rows["reviews"].append((number, product, customer, stars, chance.choice(_COMMENTS)))
+    return rows
+
+
+def _add_orders(rows: Rows, chance: Random, size: Size) -> list[tuple[int, int]]:
+    """Add the orders with their items, and return who bought what (product, customer), each once."""
     bought: dict[tuple[int, int], None] = {}
-    for order in range(1, 241):
-        customer = min(chance.randint(1, 60), chance.randint(1, 60))  # some buy more often than others
-        status = chance.choices(["paid", "shipped", "delivered", "returned"], [1, 2, 12, 1])[0]
-        raw.execute("INSERT INTO orders VALUES (?, ?, ?, ?)", (order, customer, _pick_date(chance, 2024), status))
-        for product in chance.sample(range(1, len(prices) + 1), chance.randint(1, 4)):
-            price = round(prices[product - 1] * chance.choice([1, 1, 1, 0.9]), 2)
-            bought[customer, product] = None
-            raw.execute(
-                "INSERT INTO order_items (order_id, product_id, quantity, unit_price) VALUES (?, ?, ?, ?)",
-                (order, product, chance.randint(1, 3), price),
-            )
+    for order in range(1, size.orders + 1):
+        customer = min(chance.randint(1, size.customers), chance.randint(1, size.customers))  # some buy more often
+        status = chance.choices(("paid", "shipped", "delivered", "returned"), (1, 2, 12, 1))[0]
+        rows["orders"].append((order, customer, _day(chance, _DAYS), status))
+        for product in chance.sample(range(1, len(PRODUCTS) + 1), chance.randint(1, 4)):
+            price = round(PRODUCTS[product - 1][2] * chance.choice((1, 1, 1, 0.9)), 2)
+            bought[product, customer] = None
+            rows["order_items"].append((order, product, chance.randint(1, 3), price))
     return list(bought)
 
 
-def _pick_date(chance: Random, year: int) -> str:
-    return f"{year + chance.randint(0, 1)}-{chance.randint(1, 12):02}-{chance.randint(1, 28):02}"
+def _day(chance: Random, days: int) -> str:
+    return (_FIRST_DAY + timedelta(days=chance.randrange(days))).isoformat()
