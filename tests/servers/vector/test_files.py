@@ -117,14 +117,14 @@ def test_a_folder_swapped_for_a_link_in_between_gains_nothing(desk: Path, tmp_pa
 
 
 def test_indexing_can_be_cancelled_and_goes_on_where_it_was(opened: Shelf, desk: Path) -> None:
-    for number in range(130):
+    for number in range(330):
         (desk / f"n{number:03}.md").write_text(f"Note number {number}.")
     indexer = Indexer(opened.store, [Folder(desk)])
     seen: list[int] = []
 
     async def give_up() -> None:
         async def progress(done: int, total: int, path: str) -> None:
-            assert total == 135
+            assert total == 335
             seen.append(done)
             if done == 10:
                 work.cancel()
@@ -134,10 +134,10 @@ def test_indexing_can_be_cancelled_and_goes_on_where_it_was(opened: Shelf, desk:
             await work
 
     opened.run(give_up())
-    assert seen == list(range(1, 51))  # files are written in groups, and a group is not left half done
+    assert seen == list(range(1, 201))  # files are written in groups, and a group is not left half done
     again = opened.run(indexer.index([], "notes", "**/*"))
-    assert again.unchanged >= 48
-    assert again.created + again.unchanged == 133
+    assert again.unchanged >= 198
+    assert again.created + again.unchanged == 333
 
 
 def test_a_document_deleted_by_hand_comes_back_with_the_next_indexing(opened: Shelf, desk: Path) -> None:

@@ -50,12 +50,15 @@ def test_a_document_is_created_once_updated_and_left_alone(shelf: Opener, tmp_pa
 
 def test_a_document_that_became_shorter_leaves_nothing_behind(shelf: Opener, tmp_path: Path) -> None:
     opened = shelf(tmp_path)
-    long = "".join(f"Sentence {number} mentions zebras. " for number in range(200))
-    assert opened.index(long, None, "x").chunks > 5
+    long = "# Zebras\n" + "".join(f"Sentence {number} mentions zebras. " for number in range(300))
+    assert (total := opened.index(long, None, "x").chunks) > 10
     assert opened.get("x")[0].text == long
+    hits = opened.search("zebras", mode="semantic", top_k=50)
+    assert sorted((hit.chunk, hit.chunks, hit.heading) for hit in hits) == [(n, total, "Zebras") for n in range(total)]
     assert opened.index("Only one giraffe.", None, "x").chunks == 1
     for mode in ("semantic", "keyword", "hybrid"):
-        assert all(hit.text == "Only one giraffe." for hit in opened.search("zebras giraffe", mode=mode, top_k=50))
+        for hit in opened.search("zebras giraffe", mode=mode, top_k=50):
+            assert (hit.text, hit.chunk, hit.chunks, hit.heading) == ("Only one giraffe.", 0, 1, "")
     (overview,) = opened.run(opened.store.collections())
     assert (overview.documents, overview.chunks) == (1, 1)
 

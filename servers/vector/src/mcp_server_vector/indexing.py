@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -16,8 +16,9 @@ from .rules import MAX_ID, check_collection
 from .store import Store
 from .writing import Draft
 
-_GROUP: Final = 50
+_GROUP: Final = 200  # files; at 50 Chroma takes half as much again for each
 _LARGE: Final = 100_000  # characters
+_IN: Final = 50  # documents deleted at once
 
 Progress: TypeAlias = Callable[[int, int, str], Awaitable[None]]
 
@@ -40,12 +41,13 @@ class Group:
     paths: list[str] = field(default_factory=list[str])
     drafts: list[Draft] = field(default_factory=list[Draft])
     marks: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
-    skipped: list[str] = field(default_factory=list[str])
+    skipped: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])  # path, id, why
+    size: int = 0  # characters
 
     @property
     def is_full(self) -> bool:
         """Whether it is time to write; soon enough for others to get their turn, and for progress to be seen."""
-        return len(self.paths) >= _GROUP or sum(len(draft.text) for draft in self.drafts) > _LARGE
+        return len(self.paths) >= _GROUP or self.size > _LARGE
 
 
 class Indexer:
@@ -77,47 +79,30 @@ class Indexer:
         check_collection(collection)
         found = dict(await asyncio.to_thread(lambda: list(folder.walk(place, glob))))
         known = await self._known(collection, folder, place)
-        marks = await self.store.marks(collection)
-        group = Group()
-        for number, (path, mark) in enumerate(found.items(), 1):
-            name = str(folder.path / path)
-            if name in known and marks.get(name) == (mark.size, mark.modified):
-                tally.unchanged += 1
-            else:
-                await self._read(folder, path, mark, tally, group)
-            group.paths.append(path)
-            if group.is_full or number == len(found):
-                await self._write(collection, group, known, tally)
-                for done, each in enumerate(group.paths, number - len(group.paths) + 1):
-                    if progress is not None:
-                        await progress(done, len(found), each)
-                group = Group()
+        marks = {name: mark for name, mark in (await self.store.marks(collection)).items() if name in known}
+        files, done = iter(found.items()), 0
+        while (group := await asyncio.to_thread(_read_some, folder, files, marks)).paths:
+            await self._write(collection, group, known, tally)
+            for each in group.paths:
+                done += 1
+                if progress is not None:
+                    await progress(done, len(found), each)
         gone = [name for name in known if (inner := folder.place(Path(name))) and inner not in found]
         gone = [name for name in gone if glob.matches(folder.place(Path(name)) or "")]
         if gone:
             deleted, _ = await self.store.delete(collection, gone)
             tally.deleted += len(deleted)
 
-    async def _read(self, folder: Folder, path: str, mark: Mark, tally: Tally, group: Group) -> None:
-        name = str(folder.path / path)
-        try:
-            if len(name) > MAX_ID:
-                raise Unreadable(f"its path has more than {MAX_ID} characters")
-            text = await asyncio.to_thread(folder.read, path)
-            group.drafts.append(Draft.make(text, {"source": _shorten(name)}, name))
-            group.marks[name] = (mark.size, mark.modified)
-        except (Unreadable, Refusal) as problem:
-            tally.skipped.append((path, str(problem)))
-            group.skipped.append(name)
-
     async def _write(self, collection: str, group: Group, known: set[str], tally: Tally) -> None:
+        tally.unchanged += len(group.paths) - len(group.drafts) - len(group.skipped)
+        tally.skipped += [(path, why) for path, _, why in group.skipped]
         if group.drafts:
             for indexed in await self.store.index_all(collection, group.drafts):
                 setattr(tally, indexed.status, getattr(tally, indexed.status) + 1)
             await self.store.keep_marks(collection, group.marks)
-        gone = [name for name in group.skipped if name in known]  # it became binary, or empty
-        for start in range(0, len(gone), _GROUP):
-            deleted, _ = await self.store.delete(collection, gone[start : start + _GROUP])
+        gone = [name for _, name, _ in group.skipped if name in known]  # it became binary, or empty
+        for start in range(0, len(gone), _IN):
+            deleted, _ = await self.store.delete(collection, gone[start : start + _IN])
             tally.deleted += len(deleted)
 
     async def _known(self, collection: str, folder: Folder, place: str) -> set[str]:
@@ -138,6 +123,32 @@ class Indexer:
                 return folder, place
         names = ", ".join(str(folder.path) for folder in self.folders)
         raise Refusal(f"{path!r} is not in a directory that this server may read: {names}.")
+
+
+def _read_some(folder: Folder, files: Iterator[tuple[str, Mark]], marks: Mapping[str, tuple[int, int]]) -> Group:
+    """The next files, as many as are written together; those whose marks are known are not read."""
+    group = Group()
+    for path, mark in files:
+        name, seen = str(folder.path / path), (mark.size, mark.modified)
+        group.paths.append(path)
+        if marks.get(name) != seen:
+            try:
+                draft = _read(folder, path, name)
+            except (Unreadable, Refusal) as problem:
+                group.skipped.append((path, name, str(problem)))
+            else:
+                group.drafts.append(draft)
+                group.size += len(draft.text)
+                group.marks[name] = seen
+        if group.is_full:
+            break
+    return group
+
+
+def _read(folder: Folder, path: str, name: str) -> Draft:
+    if len(name) > MAX_ID:
+        raise Unreadable(f"its path has more than {MAX_ID} characters")
+    return Draft.make(folder.read(path), {"source": _shorten(name)}, name)
 
 
 def _exists(folder: Folder, place: str) -> bool:

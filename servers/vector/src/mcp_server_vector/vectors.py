@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 EMBEDDER: Final = "mcp:embedder"
 DIMENSION: Final = "mcp:dimension"
 DOCUMENT: Final = "mcp:document"
-CHUNK: Final = "mcp:chunk"
 CHUNKS: Final = "mcp:chunks"
 HASH: Final = "mcp:hash"
 START: Final = "mcp:start"
@@ -60,7 +59,8 @@ class Chunk:
     @property
     def position(self) -> int:
         """Where it stands among the chunks of its document, from 0."""
-        return self.number(CHUNK)
+        number = self.id.rpartition("#")[2] if DOCUMENT in self.metadata else ""
+        return int(number) if number.isdecimal() else 0
 
 
 class Stamp(NamedTuple):

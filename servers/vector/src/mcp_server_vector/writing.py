@@ -14,9 +14,9 @@ from .engine import Engine, to_entries
 from .keywords import Pending
 from .records import Indexed, Outcome
 from .rules import Metadata, Scalar, check_id, check_metadata, check_text, fingerprint, make_id
-from .vectors import CHUNK, CHUNKS, DOCUMENT, HASH, HEADING, START, Chunk, Collection, check_embedder, chunk_id
+from .vectors import CHUNKS, DOCUMENT, HASH, HEADING, START, Chunk, Collection, check_embedder, chunk_id
 
-_BATCH: Final = 128  # passages embedded and written at a time
+_BATCH: Final = 250  # passages embedded and written at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A document in passages, and the metadata that all of them carry."""
+    """A document in passages, and the metadata that all of them carry, with None for keys that shall go."""
 
     draft: Draft
     total: int
@@ -57,19 +57,21 @@ class Layout:
         whole = len(pieces) <= _BATCH
         total = len(pieces) if whole else sum(1 for _ in passages.split(draft.text))
         merged: dict[str, Scalar | None] = {key: None for chunk in old for key in chunk.metadata}
-        own = {DOCUMENT: draft.id, HASH: draft.hash, CHUNKS: total}
+        own: dict[str, Scalar] = {DOCUMENT: draft.id} if total == 1 else {DOCUMENT: draft.id, CHUNKS: total}
         return cls(draft, total, pieces if whole else passages.split(draft.text), {**merged, **draft.metadata, **own})
 
     def chunks(self) -> Iterator[tuple[Chunk, str]]:
-        """The passages as they are stored, each with what is embedded of it."""
+        """The passages as they are stored, each with what is embedded of it; what goes without saying is not said,
+        since each key takes Chroma as long as a tenth of a passage."""
         for piece in self.pieces:
-            place: dict[str, Scalar | None] = {
-                CHUNK: piece.position,
-                START: piece.start,
-                HEADING: piece.heading or None,
-            }
-            chunk = Chunk(chunk_id(self.draft.id, piece.position), piece.text, {**self.metadata, **place})
-            yield chunk, piece.searchable
+            place: dict[str, Scalar | None] = dict(self.metadata)
+            if piece.position == 0:
+                place[HASH] = self.draft.hash
+            if piece.start:
+                place[START] = piece.start
+            if piece.heading:
+                place[HEADING] = piece.heading
+            yield Chunk(chunk_id(self.draft.id, piece.position), piece.text, place), piece.searchable
 
 
 class Writer:
