@@ -1,4 +1,4 @@
-"""How much work a message over stdio makes: system calls, turns of the loop, copies; never time, which is a machine's."""
+"""How much work a message over stdio makes: system calls, turns of the loop, copies; never time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import sys
 import tracemalloc
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tests.oracle import Witness
 from tests.stage import scene
@@ -70,7 +70,7 @@ class Client:
             await readable.wait()
             loop.remove_reader(self.inlet)
             found += os.read(self.inlet, 2 * MIB)
-        return [self.witness.see("server", bytes(each)) for each in found.splitlines()]
+        return [cast("Json", self.witness.see("server", bytes(each))) for each in found.splitlines()]
 
     async def close(self) -> None:
         """Leave nothing open."""
