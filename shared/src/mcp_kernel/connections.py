@@ -1,4 +1,6 @@
-"""What uvicorn leaves open on a connection: a head that grows or takes for ever, a client that leaves unheard.
+"""What uvicorn leaves open on a connection, and what it does in vain for a request that is answered at once.
+
+`Bounded` ends a head that grows or takes for ever, and hears the client that leaves. `Direct` answers without a task.
 
 Importing this imports uvicorn, so only the function that serves does; it fails where httptools is missing.
 """
@@ -6,13 +8,15 @@ Importing this imports uvicorn, so only the function that serves does; it fails 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast, runtime_checkable
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from mcp_kernel.server.principal import CERTIFICATE
+from mcp_kernel.server.principal import BODY, CERTIFICATE
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
     from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
@@ -75,20 +79,23 @@ class Bounded(HttpToolsProtocol):
             return
         if self._in_head:
             self._size += len(data)
-            if self._timer is None:
-                self._await_head()
         elif self.cycle.response_complete:
             self._discarded += len(data)
-        super().data_received(self._hold(data) if self._is_over and self._in_head else data)
+        self._parse(self._hold(data) if self._is_over and self._in_head else data)
         self._check_sizes()
-        if not (self._in_head or self._timer or self.transport.is_closing()) and self.cycle.response_complete:
-            self._await_head()  # the rest of a body that was refused
+        if self._timer is None and not self.transport.is_closing():
+            is_due = bool(self._size) if self._in_head else self.cycle.response_complete
+            if is_due:  # the rest of a head, or that of a body that was refused
+                self._await_head()
         if not self.pipeline:
             self._behind = 0
         if self._behind > HEAD_LIMIT:
             self.transport.close()
         elif self.pipeline:
             self.flow.resume_reading()
+
+    def _parse(self, data: bytes) -> None:
+        super().data_received(data)
 
     def _hold(self, data: bytes) -> bytes:
         """Collect the pieces of a refused line, which nothing can follow before its line feed."""
@@ -127,7 +134,7 @@ class Bounded(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._fields += len(name) + len(value) + 4
-        if not self._is_over:
+        if self._in_head and not self._is_over:  # what follows a body in pieces is nobody's header (RFC 9110, 6.5.1)
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -172,6 +179,10 @@ class Bounded(HttpToolsProtocol):
                 self.transport.close()
             else:
                 self._await_head()  # uvicorn's own clock begins with an answer of its own
+        self._begin_next()
+
+    def _begin_next(self) -> None:
+        """What comes from now on is another request's."""
         self._in_head, self._is_over, self._is_answered = True, False, False
         self._size = self._fields = self._discarded = 0
 
@@ -199,3 +210,124 @@ class Bounded(HttpToolsProtocol):
             if self._in_head and not self._is_answered and not self._is_serving():
                 self.transport.write(_TIMEOUT)
             self.transport.close()
+
+
+@runtime_checkable
+class Prompt(Protocol):
+    """An application that can serve a whole POST as far as that goes without waiting."""
+
+    target: bytes
+    """The request target whose POSTs it serves so."""
+
+    def begin(self, scope: MutableMapping[str, object], body: bytes) -> tuple[int, bytes] | Application | None:
+        """Return the status and the JSON of the answer, or what sees to the rest; None where nothing was done."""
+        ...
+
+
+Application: TypeAlias = "Callable[[Any, Any, Any], Awaitable[None]]"  # as ASGI has it
+
+
+def _fail_with(error: Exception) -> Application:
+    async def fail(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        raise error
+
+    return fail
+
+
+class Direct(Bounded):
+    """Serves a POST that came whole in one read without a task, and writes its answer at once, where there is one.
+
+    It does so for one request of each read, in its turn, on a connection that stays open and takes what is written to
+    it; whatever else there is goes uvicorn's way, and so does what waits or writes a stream, from where it has got to.
+    """
+
+    _pending: bytearray | None = None  # the body, as far as it came, of a request that may be served so
+    _is_first = True  # no request of this read was
+    _date: object = None  # the headers of uvicorn's own
+    _head = b""  # an answer up to the length of its body
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        is_plain = not (self.access_log or self.root_path or self.limit_concurrency)
+        self._endpoint = self.app if is_plain and isinstance(self.app, Prompt) else None
+
+    def _parse(self, data: bytes) -> None:
+        self._is_first = True
+        super()._parse(data)
+        if self._pending is not None and not self.transport.is_closing():
+            body, self._pending = self._pending, None  # there is more to come
+            super()._begin()
+            super().on_body(bytes(body))
+
+    def _begin(self) -> None:
+        if self._endpoint is not None and self._is_first and self._is_alone() and self.url == self._endpoint.target:
+            self._is_first = False
+            self._pending = bytearray()
+        else:
+            super()._begin()
+
+    def _is_alone(self) -> bool:
+        """Tell whether a request is the next to be answered, whatever is written, and the connection goes on."""
+        parser = self.parser
+        return (
+            parser is not None
+            and not self._is_serving()
+            and not self.flow.write_paused
+            and not self.expect_100_continue
+            and parser.get_method() == b"POST"
+            and parser.get_http_version() == "1.1"
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+        )
+
+    def on_body(self, body: bytes) -> None:
+        if self._pending is None:
+            super().on_body(body)
+        else:
+            self._pending += body
+
+    def on_message_complete(self) -> None:
+        body, self._pending = self._pending, None
+        if body is None or self._endpoint is None:
+            super().on_message_complete()
+        else:
+            self._begin_next()
+            self._serve(self._endpoint, bytes(body))
+
+    def _serve(self, endpoint: Prompt, body: bytes) -> None:
+        """Serve a request that is whole."""
+        self.scope["method"], self.scope["path"] = "POST", endpoint.target.decode()
+        try:
+            begun = endpoint.begin(cast("MutableMapping[str, object]", self.scope), body)
+        except Exception as error:  # whatever it is, uvicorn answers for it and goes on
+            begun = _fail_with(error)
+        if begun is None or callable(begun):
+            self._go_on(begun, body)
+        else:
+            self._answer(*begun)
+
+    def _answer(self, status: int, body: bytes) -> None:
+        headers = self.server_state.default_headers
+        if self._date is not headers:  # uvicorn makes them anew every second
+            self._date = headers
+            self._head = b"".join(b"%b: %b\r\n" % pair for pair in headers)
+        head = b"%b%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (
+            STATUS_LINE[status],
+            self._head,
+            len(body),
+        )
+        self.transport.write(head + body)
+        self.on_response_complete()
+
+    def _go_on(self, app: Application | None, body: bytes) -> None:
+        """Go on as uvicorn does, with the application, or with what sees to the rest of the request."""
+        own = self.app
+        self.app = app or own
+        try:
+            super()._begin()
+        finally:
+            self.app = own
+        if app is None:
+            self.scope[BODY] = body  # pyright: ignore[reportGeneralTypeIssues]  # a key of our own
+            HttpToolsProtocol.on_body(self, body)
+        HttpToolsProtocol.on_message_complete(self)

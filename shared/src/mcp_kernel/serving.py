@@ -132,15 +132,15 @@ def _prepare(
     import uvicorn
 
     try:
-        from mcp_kernel.connections import Bounded
+        from mcp_kernel.connections import Direct
     except ImportError:  # without httptools, over h11, which bounds a head by itself
         if tls.get("ssl_ca_certs"):
             raise ValueError("--tls-client-ca needs httptools: install mcp-kernel[http]") from None
-        Bounded = "h11"  # noqa: N806  # the class's name, or uvicorn's for the other
+        Direct = "h11"  # noqa: N806  # the class's name, or uvicorn's for the other
 
     config = uvicorn.Config(
         app,
-        http=Bounded,
+        http=Direct,
         lifespan="off",
         ws="none",
         log_config=None,  # its lines go the way of all others, and lose their secrets there

@@ -30,6 +30,12 @@ async def length(text: str) -> int:
 
 
 @server.tool(read_only=True)
+async def tasks() -> list[str]:
+    """Name the work of every task."""
+    return [repr(task.get_coro()) for task in asyncio.all_tasks()]
+
+
+@server.tool(read_only=True)
 async def large(size: int) -> str:
     """Give much."""
     return "x" * size

@@ -14,6 +14,8 @@ Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 
 CERTIFICATE: Final = "mcp_kernel.certificate"
 """The key in an ASGI scope for the client's certificate, in DER."""
+BODY: Final = "mcp_kernel.body"
+"""The key for the body, where it came whole in the same read as its head: nobody has to wait for it."""
 
 
 @dataclass(frozen=True, slots=True)

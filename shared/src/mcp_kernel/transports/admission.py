@@ -14,6 +14,8 @@ from typing import Final
 
 _PLAIN: Final = frozenset(f"{ascii_letters}{digits}.-_:/[]")
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_MOST_KNOWN: Final = 64  # pairs of Host and Origin that were admitted and are not taken apart again
+_LONGEST_KNOWN: Final = 512  # characters of such a pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +36,19 @@ class Admission:
     def __init__(self, hosts: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
         self._hosts = frozenset(_spell(host) for host in hosts)
         self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
+        self._known: set[tuple[str, str | None]] = set()  # pairs that were admitted: a client's are always the same
 
     def refuse(self, headers: Mapping[str, str]) -> Refusal | None:
         """Return why a request must not be served, or None."""
-        host = headers.get("host", "")
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if (host, origin) in self._known:
+            return None
         if not self._allows_host(host):
             return Refusal(421, f"The Host {host!a} is not served here. To allow it: --allowed-host {_quote(host)}")
-        origin = headers.get("origin")
         if origin is not None and not self._allows_origin(origin):
             return Refusal(403, f"The Origin {origin!a} is not allowed. To allow it: --allowed-origin {_quote(origin)}")
+        if len(self._known) < _MOST_KNOWN and len(host) + len(origin or "") < _LONGEST_KNOWN:
+            self._known.add((host, origin))
         return None
 
     def shares_with(self, origin: str) -> bool:

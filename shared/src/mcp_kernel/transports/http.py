@@ -19,7 +19,18 @@ from mcp_kernel.server.server import Server
 from mcp_kernel.transports import http_modern
 from mcp_kernel.transports.admission import Admission
 from mcp_kernel.transports.http_legacy import IDLE_SECONDS, MOST_SESSIONS, SessionEndpoint, names_session
-from mcp_kernel.transports.incoming import Gone, Incoming, Receive, Scope, Send, TooLarge, TooSlow
+from mcp_kernel.transports.incoming import (
+    Answer,
+    App,
+    Gone,
+    Incoming,
+    Receive,
+    Rest,
+    Scope,
+    Send,
+    TooLarge,
+    TooSlow,
+)
 from mcp_kernel.transports.sse import SsePair
 
 _LOG = logging.getLogger("mcp_kernel")
@@ -62,6 +73,8 @@ class HttpApp:
         self._sessions = _make_sessions(server, self._options)
         self._pair = SsePair(server)
         self._path = "/" + self._options.path.strip("/")
+        self.target = self._path.encode()
+        """The request target of what `begin` serves, as it is on the wire."""
         self._closing = False
         self._bodies: set[asyncio.Timeout] = set()  # that are being read
         if self._options.monitor is not None:
@@ -86,6 +99,30 @@ class HttpApp:
                 await self.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+    def begin(self, scope: Scope, body: bytes) -> Answer | App | None:
+        """Serve a whole POST to the endpoint as far as that goes without waiting.
+
+        Returns the answer, or the application that sees to the rest of it; None, and nothing is done, for what only
+        the application itself serves: whatever is refused, counted, or let through by somebody else.
+        """
+        options = self._options
+        if self._closing or options.sse or options.gate is not None or options.monitor is not None:
+            return None
+        if self._server.stages is not None:
+            return None
+        incoming = Incoming(scope)
+        headers = incoming.headers
+        if "origin" in headers or len(body) > options.body_limit or _media_type(incoming) != "application/json":
+            return None
+        if self._admission.refuse(headers) is not None:
+            return None
+        try:
+            message = decode(body)
+        except ProtocolError:
+            return None
+        begun = self._route(message, incoming).begin(message, incoming)
+        return begun if begun is None or isinstance(begun, Answer) else _go_on(begun)
 
     async def _arrive(self, incoming: Incoming) -> None:
         """Serve a request; where there are stages, they can see how it came."""
@@ -212,24 +249,21 @@ class HttpApp:
             identifier = error.id if isinstance(error, InvalidMessage) else None
             await incoming.respond_json(400, encode(Failure(identifier, error.code, error.message)))
             return
-        await self._route(message, incoming)
+        await self._route(message, incoming).post(message, incoming)
 
-    async def _route(self, message: object, incoming: Incoming) -> None:
-        """Hand a message to the endpoint of its era."""
-        if not http_modern.claims(incoming.headers, message):
-            await self._sessions.post(message, incoming)  # pyright: ignore[reportArgumentType]  # what decode returns
-        elif isinstance(message, list):
-            await incoming.refuse(400, "Batches exist in revision 2025-03-26 alone")
-        else:
-            await self._stateless.post(message, incoming)  # pyright: ignore[reportArgumentType]  # as above
+    def _route(self, message: object, incoming: Incoming) -> http_modern.StatelessEndpoint | SessionEndpoint:
+        """The endpoint of a message's era."""
+        return self._stateless if http_modern.claims(incoming.headers, message) else self._sessions
 
     async def _read(self, incoming: Incoming) -> bytes | None:
         """Return the body of a POST; answers itself where it cannot be taken."""
-        kind = incoming.headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = _media_type(incoming)
         if kind != "application/json":
             await incoming.refuse(415, f"The Content-Type must be application/json, not {kind or 'missing'}")
             return None
         limit = self._options.body_limit
+        if incoming.body is not None and len(incoming.body) <= limit:
+            return incoming.body
         announced = incoming.headers.get("content-length", "")
         timeout = asyncio.timeout(self._options.body_timeout)
         self._bodies.add(timeout)
@@ -271,6 +305,17 @@ class HttpApp:
         await self._server.close()
         if self._options.gate is not None:
             await self._options.gate.close()
+
+
+def _go_on(rest: Rest) -> App:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await rest(Incoming(scope, receive, send))
+
+    return app
+
+
+def _media_type(incoming: Incoming) -> str:
+    return incoming.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _make_sessions(server: Server, options: HttpOptions) -> SessionEndpoint:

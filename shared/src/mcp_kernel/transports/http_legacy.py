@@ -7,111 +7,26 @@ sends meanwhile is kept for a client that comes back with `Last-Event-ID`.
 from __future__ import annotations
 
 import asyncio
-from binascii import hexlify
 from collections import OrderedDict
 from collections.abc import Mapping
 from functools import partial
-from os import urandom
 from typing import Final
 
 from mcp_kernel.protocol.framing import KEEP_ALIVE, write_event, write_retry
 from mcp_kernel.protocol.jsonrpc import InvalidMessage, Message, Request
 from mcp_kernel.server import dispatch
-from mcp_kernel.server.exchange import Exchange
-from mcp_kernel.server.peer import Peer
-from mcp_kernel.server.principal import Headers, Principal
+from mcp_kernel.server.principal import Principal
 from mcp_kernel.server.server import Server
 from mcp_kernel.transports.http_modern import KEEP_ALIVE_SECONDS
-from mcp_kernel.transports.incoming import Incoming
-from mcp_kernel.transports.streams import Stream, StreamStore
+from mcp_kernel.transports.http_session import Begun, HttpSession
+from mcp_kernel.transports.incoming import Answer, Incoming, Rest
+from mcp_kernel.transports.streams import Stream
 
 SESSION_HEADER: Final = "mcp-session-id"
 LAST_EVENT_HEADER: Final = "last-event-id"
 MOST_SESSIONS: Final = 10_000  # at the cap, the one idle longest makes room
 IDLE_SECONDS: Final = 1800.0
 _RETRY: Final = 1000  # milliseconds until a client whose stream broke connects again
-
-
-class HttpSession:
-    """One session: its peer, and the streams on which its messages travel. It is the outlet of its peer."""
-
-    __slots__ = ("_streams", "identifier", "last_used", "peer")
-
-    shared = False
-
-    def __init__(self, server: Server, principal: Principal | None, identifier: str | None = None) -> None:
-        self.identifier = identifier or hexlify(urandom(16)).decode()
-        self.peer = Peer(server, self, principal=principal)
-        self.peer.is_heard = False  # before the stream of GET is there
-        self.peer.identifier = self.identifier
-        self._streams: StreamStore | None = None
-        self.last_used = 0.0
-
-    @property
-    def streams(self) -> StreamStore:
-        """The streams, made when the first is needed: most sessions only ever answer with JSON."""
-        if self._streams is None:
-            self._streams = self.make_streams()
-        return self._streams
-
-    def make_streams(self) -> StreamStore:
-        """Make what keeps the streams."""
-        return StreamStore()
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a request is in flight or a stream is being read, which keeps a session from being idle."""
-        return bool(self.peer.exchanges) or (self._streams is not None and self._streams.is_read)
-
-    @property
-    def is_resumable(self) -> bool:
-        """Whether the client takes priming events, `retry` and streams that end early; older ones break on them."""
-        return self.peer.session.revision.polling
-
-    @property
-    def congested(self) -> bool:
-        """Whether more would push out of a stream what nobody has read."""
-        return self._streams is not None and bool(self._streams.full)
-
-    def send(self, data: bytes, exchange: Exchange | None) -> None:
-        """Send a message on the stream of its request, or on the one that the client opened with GET."""
-        stream = self.streams.standalone if exchange is None else self.streams.of_request(exchange.request.id)
-        stream.write(data)
-
-    def release(self, exchange: Exchange, retry: int) -> None:
-        """End the stream of a request early, for a client that can come back for the rest."""
-        if self.is_resumable:
-            self.streams.of_request(exchange.request.id).release(retry)
-
-    async def drain(self) -> None:
-        """Wait for whoever reads a stream that is full; what nobody reads is bounded by each stream."""
-        for stream in self.streams.full:
-            await stream.drain()
-
-    def finish(self, stream: Stream, data: bytes | None, status: int, headers: Headers = ()) -> None:
-        """Take the answer of a stream's request."""
-        self.streams.finish(stream, data, status, headers)
-        self.relieve()
-
-    def relieve(self) -> None:
-        """Send the notices that were held, now that there may be room."""
-        if not self.congested:
-            self.peer.release()
-
-    def note_reader(self) -> None:
-        """A client began or ceased to read one of the streams."""
-        self.peer.hear(self.streams.standalone.is_read)
-
-    async def close(self, grace: float = 0.0) -> None:
-        """End the session."""
-        await self.peer.close(grace)
-        self.let_go()
-
-    def let_go(self) -> None:
-        """End a session that has nothing in flight."""
-        self.peer.let_go()
-        if self._streams is not None:
-            self._streams.close()
 
 
 class SessionEndpoint:
@@ -130,6 +45,22 @@ class SessionEndpoint:
 
     # --- POST ---
 
+    def begin(self, message: Message | list[Message | InvalidMessage], incoming: Incoming) -> Answer | Rest | None:
+        """Run the first step of a request of a session; None, and nothing is done, for what only `post` serves."""
+        session = self.sessions.get(incoming.headers.get(SESSION_HEADER, ""))
+        if (
+            session is None
+            or session.peer.principal != incoming.principal
+            or type(message) is not Request
+            or message.method == "initialize"
+        ):
+            return None
+        self._meet(session, incoming)
+        begun = session.begin(message)
+        if begun.is_whole and not begun.headers:
+            return Answer(begun.status, begun.answer or b"")
+        return partial(self._conclude, session, begun)
+
     async def post(self, message: Message | list[Message | InvalidMessage], incoming: Incoming) -> None:
         """Serve one message, or a batch of 2025-03-26."""
         if isinstance(message, Request) and message.method == "initialize":
@@ -146,8 +77,8 @@ class SessionEndpoint:
             if not any(isinstance(each, Request | InvalidMessage) for each in message):
                 stream.finish(None, 202)
         elif isinstance(message, Request):
-            stream = session.streams.open(message.id)
-            dispatch.take(session.peer, message, partial(session.finish, stream))
+            await self._conclude(session, session.begin(message), incoming)
+            return
         else:
             dispatch.take(session.peer, message, session.peer.reply)
             await self.keep(session)
@@ -166,6 +97,15 @@ class SessionEndpoint:
             self.add(session)
             incoming.extra.append((b"mcp-session-id", session.identifier.encode("ascii")))
         await incoming.respond_json(stream.status, stream.answer or b"", stream.headers)
+
+    async def _conclude(self, session: HttpSession, begun: Begun, incoming: Incoming) -> None:
+        """Answer a request whose first step is run."""
+        if not begun.is_whole:
+            await self._answer(session, begun.open(), incoming)
+            return
+        self.touch(session)
+        await self.keep(session)
+        await incoming.respond_json(begun.status, begun.answer or b"", begun.headers)
 
     async def _answer(self, session: HttpSession, stream: Stream, incoming: Incoming) -> None:
         """Answer with JSON where the answer comes first, with a stream where anything else does."""
@@ -284,14 +224,18 @@ class SessionEndpoint:
         if session is None or session.peer.principal != incoming.principal:  # another's session does not exist
             await incoming.refuse(404, "There is no such session (any more): send initialize again")
             return None
+        self._meet(session, incoming)
+        return session
+
+    def _meet(self, session: HttpSession, incoming: Incoming) -> None:
+        """The client of a session has come again."""
         session.peer.principal = incoming.principal  # the same one, whose token may say more or less than the last
         session.peer.address, session.peer.trace = incoming.address, incoming.trace
         self.touch(session)
-        return session
 
     def touch(self, session: HttpSession) -> None:
         """Note that a session is in use."""
-        session.last_used = self._now()
+        session.last_used = session.peer.loop.time()
         if session.identifier in self.sessions:
             self.sessions.move_to_end(session.identifier)
 

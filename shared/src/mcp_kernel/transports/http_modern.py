@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from mcp_kernel.protocol.framing import KEEP_ALIVE, write_event
-from mcp_kernel.protocol.jsonrpc import Message, Notification, Request
+from mcp_kernel.protocol.jsonrpc import InvalidMessage, Message, Notification, Request
 from mcp_kernel.protocol.mirroring import VERSION_HEADER
 from mcp_kernel.protocol.modern import is_modern
 from mcp_kernel.protocol.revisions import LEGACY
@@ -17,7 +18,7 @@ from mcp_kernel.server.exchange import Ending, Exchange
 from mcp_kernel.server.peer import Peer
 from mcp_kernel.server.principal import Headers
 from mcp_kernel.server.server import Server
-from mcp_kernel.transports.incoming import Incoming
+from mcp_kernel.transports.incoming import Answer, Incoming, Rest
 
 KEEP_ALIVE_SECONDS: Final = 15.0
 _MOST_WAITING: Final = 64  # events that a client has not read, from which on handlers wait
@@ -58,9 +59,14 @@ class Reply:
         self._room: asyncio.Future[None] | None = None
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the answer is there, and is no stream."""
+        return self.done and (not self.used or self.status != 200)
+
+    @property
     def is_stream(self) -> bool:
         """Whether the answer is a stream: a notification came, and no refusal since, which needs its HTTP status."""
-        return self.used and not (self.done and self.status != 200)
+        return self.used and not self.is_whole
 
     @property
     def congested(self) -> bool:
@@ -127,23 +133,38 @@ class StatelessEndpoint:
         self._peers: set[Peer] = set()  # of requests that are not answered yet
         self.closing = False
 
-    async def post(self, message: Message, incoming: Incoming) -> None:
+    def begin(self, message: Message | list[Message | InvalidMessage], incoming: Incoming) -> Answer | Rest | None:
+        """Run the first step of a request; None, and nothing is done, for what only `post` serves."""
+        if type(message) is not Request:
+            return None
+        reply = Reply()
+        peer = Peer(self._server, reply, principal=incoming.principal)
+        peer.address, peer.trace = incoming.address, incoming.trace
+        dispatch.take(peer, message, reply.finish, incoming.headers)
+        if reply.is_whole and not reply.headers and reply.body is not None:
+            return Answer(reply.status, reply.body)
+        self._peers.add(peer)
+        return partial(self._conclude, peer, reply)
+
+    async def post(self, message: Message | list[Message | InvalidMessage], incoming: Incoming) -> None:
         """Serve one message."""
+        if isinstance(message, list):
+            await incoming.refuse(400, "Batches exist in revision 2025-03-26 alone")
+            return
         if isinstance(message, Notification):
             await incoming.respond(202)
             return
         if not isinstance(message, Request):
             await incoming.refuse(400, "A client sends requests and notifications; answers travel in inputResponses")
             return
-        reply = Reply()
-        peer = Peer(self._server, reply, principal=incoming.principal)
-        peer.address, peer.trace = incoming.address, incoming.trace
-        dispatch.take(peer, message, reply.finish, incoming.headers)
-        if reply.done and not reply.is_stream and reply.body is not None:
-            await incoming.respond_json(reply.status, reply.body, reply.headers)
-            return
-        self._peers.add(peer)
+        await incoming.conclude(self.begin(message, incoming))
+
+    async def _conclude(self, peer: Peer, reply: Reply, incoming: Incoming) -> None:
+        """Answer a request whose first step is run."""
         try:
+            if reply.is_whole and reply.body is not None:
+                await incoming.respond_json(reply.status, reply.body, reply.headers)
+                return
             await self._deliver(peer, reply, incoming)
         finally:
             self._peers.discard(peer)

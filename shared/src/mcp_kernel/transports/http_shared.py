@@ -35,8 +35,8 @@ from mcp_kernel.transports.shared_session import SharedSession
 if TYPE_CHECKING:
     from mcp_kernel.server.principal import Principal
     from mcp_kernel.server.server import Server
-    from mcp_kernel.transports.http_legacy import HttpSession
-    from mcp_kernel.transports.incoming import Incoming
+    from mcp_kernel.transports.http_session import HttpSession
+    from mcp_kernel.transports.incoming import Answer, Incoming, Rest
 
 _INITIALIZED: Final = "notifications/initialized"  # of which the state tells the others
 _LOOK_SECONDS: Final = 1.0  # for which the store is asked to wait for an event
@@ -60,6 +60,10 @@ class SharedEndpoint(SessionEndpoint):
         store.on_return(self._look_again)
 
     # --- HTTP ---
+
+    def begin(self, message: Message | list[Message | InvalidMessage], incoming: Incoming) -> Answer | Rest | None:
+        """Begin nothing at once: the store is asked first."""
+        return None
 
     async def post(self, message: Message | list[Message | InvalidMessage], incoming: Incoming) -> None:
         """Serve one message, or a batch of 2025-03-26."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from typing import Final, TypeAlias, cast
+from typing import Final, NamedTuple, TypeAlias, cast
 
 from mcp_kernel.errors import INVALID_REQUEST
 from mcp_kernel.protocol.jsonrpc import Failure, encode
-from mcp_kernel.server.principal import CERTIFICATE, Headers, Knock, Principal
+from mcp_kernel.server.principal import BODY, CERTIFICATE, Headers, Knock, Principal
 
 Scope: TypeAlias = MutableMapping[str, object]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, object]]]
 Send: TypeAlias = Callable[[MutableMapping[str, object]], Awaitable[None]]
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 Pairs: TypeAlias = list[tuple[bytes, bytes]]
 
 PRINCIPAL: Final = "mcp_kernel.principal"
@@ -44,24 +45,57 @@ class TooSlow(Exception):
     """The body did not arrive in time."""
 
 
+class Answer(NamedTuple):
+    """An answer that is whole, in JSON, and has no headers of its own."""
+
+    status: int
+    body: bytes
+
+
+Rest: TypeAlias = "Callable[[Incoming], Awaitable[None]]"
+"""What is left to do of a request that was begun: waits, writes a stream, or answers with more than a body."""
+
+
+async def _hear_nothing() -> MutableMapping[str, object]:
+    raise AssertionError("a request that is answered at once is read already")
+
+
+async def _say_nothing(message: MutableMapping[str, object]) -> None:
+    raise AssertionError("a request that is answered at once is answered by whoever brought it")
+
+
 class Incoming:
     """A request and the way to answer it.
 
     `headers` are by lower-case name; a header that came twice has both values, joined by a comma (RFC 9110, 5.3).
     `root` is where the application is mounted, `path` what follows. `principal` is who is authenticated, as the layer
-    in front of the application says with `PRINCIPAL` in the scope, or the gate; None where nobody is.
+    in front of the application says with `PRINCIPAL` in the scope, or the gate; None where nobody is. `body` is there
+    where it came whole with the head. Without `receive` and `send` it is a request that is answered at once.
     """
 
-    __slots__ = ("_receive", "_send", "extra", "headers", "method", "path", "principal", "query", "root", "scope")
+    __slots__ = (
+        "_receive",
+        "_send",
+        "body",
+        "extra",
+        "headers",
+        "method",
+        "path",
+        "principal",
+        "query",
+        "root",
+        "scope",
+    )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive = _hear_nothing, send: Send = _say_nothing) -> None:
         self.method = cast("str", scope["method"])
         path = cast("str", scope["path"])
         # Mounted in another application, the path is whole and `root_path` says which part is not ours.
         self.root = cast("str", scope.get("root_path", ""))
-        self.path = path.removeprefix(self.root)
+        self.path = path.removeprefix(self.root) if self.root else path
         self.query = cast("bytes", scope.get("query_string", b""))
         self.headers = _read_headers(cast("Iterable[tuple[bytes, bytes]]", scope["headers"]))
+        self.body = cast("bytes | None", scope.get(BODY))
         self.principal = cast("Principal | None", scope.get(PRINCIPAL))
         self.extra: Pairs = []  # headers that every answer to this request carries
         self.scope = scope
@@ -144,6 +178,13 @@ class Incoming:
         body = encode(Failure(None, INVALID_REQUEST, reason))
         await self.respond(status, body, (JSON, *headers))
 
+    async def conclude(self, begun: Answer | Rest | None) -> None:
+        """Answer with what has become of a request, or see to the rest of it."""
+        if isinstance(begun, Answer):
+            await self.respond_json(*begun)
+        elif begun is not None:
+            await begun(self)
+
     async def leave(self) -> None:
         """Answer a client that is gone: nobody gets it, but a framework around takes no answer at all for a failure."""
         await self.respond(499)
@@ -157,8 +198,12 @@ class Incoming:
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
 
 
-def _read_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    headers: dict[str, str] = {}
+def _read_headers(given: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    pairs = list(given)
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in pairs}
+    if len(headers) == len(pairs):
+        return headers
+    headers.clear()  # one came twice
     for name, value in pairs:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         if key not in headers:

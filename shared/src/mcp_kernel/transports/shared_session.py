@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from mcp_kernel.protocol.calls import Calls
 from mcp_kernel.server.store import Place, SavedSession, Store
-from mcp_kernel.transports.http_legacy import HttpSession
+from mcp_kernel.transports.http_session import HttpSession
 from mcp_kernel.transports.streams import Stream, StreamStore
 
 if TYPE_CHECKING:

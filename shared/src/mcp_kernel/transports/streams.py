@@ -16,6 +16,14 @@ MOST_STREAMS: Final = 16  # that have ended and can still be resumed
 _TOLD: Final = frozenset((400, 403, 429, 503))  # statuses that say something to a client with a session
 
 
+def tell(status: int) -> int:
+    """The HTTP status of a session's answer: to its client a JSON-RPC error is no error of HTTP.
+
+    404 would tell it that the session is dead.
+    """
+    return status if status in _TOLD else 200
+
+
 class Stream:
     """Messages in the order in which they were sent, with positions from 1.
 
@@ -99,8 +107,7 @@ class Stream:
     def finish(self, data: bytes | None, status: int, headers: Headers = ()) -> None:
         """Take the answer; it is the last message of a stream, or the whole answer where there is no stream."""
         self.answer = data
-        # A JSON-RPC error is no error of HTTP to a session's client: 404 would tell it that the session is dead.
-        self.status = status if status in _TOLD else 200
+        self.status = tell(status)
         self.headers = headers
         if self.is_streaming and data is not None:
             self.write(data)
