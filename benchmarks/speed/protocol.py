@@ -7,8 +7,9 @@ from typing import Final
 
 from . import http_measures, stdio_measures
 from .contenders import FASTMCP, MCP, TYPESCRIPT, gather
+from .installing import NotHere
 from .rows import Part, Row
-from .trials import Effort, timed
+from .trials import Effort, Program, timed
 
 SECTIONS: Final = ("start", "stdio", "large", "lists", "http", "sessions", "flat")
 QUICK: Final = SECTIONS[:-1]
@@ -24,9 +25,15 @@ ABOUT: Final = (
 
 
 def measure(chosen: Collection[str], effort: Effort) -> Part:
-    """The table of these sections; peers that are not installed yet are."""
+    """The table of these sections; peers that are not installed yet are, and those that do not start are left out."""
     peers = () if effort.alone else QUICK_PEERS if effort.quick else PEERS
     contenders, absent = gather(peers)
+    for name in [name for name in peers if name in contenders]:
+        try:
+            Program(contenders[name].stdio or ()).start().close()
+        except NotHere as error:
+            absent[name] = str(error)
+            del contenders[name]
     rounds, calls = effort.rounds, QUICK_CALLS if effort.quick else CALLS
     sections: dict[str, Callable[[], list[Row]]] = {
         "start": lambda: stdio_measures.measure_starts(contenders, 1 if effort.quick else rounds * 2 + 1),

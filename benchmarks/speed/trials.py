@@ -35,7 +35,7 @@ class Program:
         """Start it, and do the handshake; raises `NotHere`."""
         try:
             return Pipe(self.words, self.variables, PATIENCE)
-        except (OSError, RuntimeError) as error:  # a TimeoutError is an OSError
+        except (AssertionError, LookupError, OSError, RuntimeError, ValueError) as error:  # TimeoutError is an OSError
             raise NotHere(f"does not start: {error}") from None
 
 

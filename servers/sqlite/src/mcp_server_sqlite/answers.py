@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 
 from .policy import Policy
-from .values import Cell, encode, storage_class, weigh
+from .values import STORAGE_CLASSES, Cell, encode_row, weigh_row
 
 MEMORY_CEILING = 64 * 1024 * 1024  # of one answer, when the operator set no limit of bytes
 Row = list[Cell]
@@ -41,26 +41,37 @@ class _Sheet:
 
     room: int
     rows: list[Row] = field(default_factory=list[Row])
-    types: list[set[str]] = field(default_factory=list[set[str]])
+    kinds: list[set[type]] = field(default_factory=list[set[type]])
+    shape: tuple[type, ...] = ()
     weight: int = 0
 
     def take(self, row: tuple[object, ...]) -> bool:
         """Add a row; False when it does not fit, before anything was made of it."""
-        weight = 2 + sum(weigh(value) for value in row)
+        weight = weigh_row(row)
         if self.weight + weight > self.room:
             return False
         self.weight += weight
-        self.rows.append([encode(value) for value in row])
-        for kinds, value in zip(self.types, row, strict=True):
-            kinds.add(storage_class(value))
+        self.rows.append(encode_row(row))
+        shape = tuple(map(type, row))
+        if shape != self.shape:  # mostly each row is as the one before
+            self.shape = shape
+            for kinds, kind in zip(self.kinds, shape, strict=True):
+                kinds.add(kind)
         return True
+
+    def name_type(self, column: int) -> str:
+        """Give the storage class of a column."""
+        seen = {STORAGE_CLASSES[kind] for kind in self.kinds[column]} - {"NULL"}
+        if len(seen) > 1:
+            return "ANY"
+        return seen.pop() if seen else "NULL"
 
 
 def collect(cursor: sqlite3.Cursor, limit: int, policy: Policy, began: float) -> QueryResult:
     """Read at most `limit` rows, at most the policy's rows and bytes, and say what was left out."""
     names = [str(column[0]) for column in cursor.description]
     most = min(limit, policy.max_rows)
-    sheet = _Sheet(policy.max_bytes or MEMORY_CEILING, types=[set() for _ in names])
+    sheet = _Sheet(policy.max_bytes or MEMORY_CEILING, kinds=[set() for _ in names])
     note = None
     while (row := cursor.fetchone()) is not None:
         if len(sheet.rows) == most:
@@ -70,16 +81,9 @@ def collect(cursor: sqlite3.Cursor, limit: int, policy: Policy, began: float) ->
             note = _say_bytes(len(sheet.rows), sheet.room)
             break
     cursor.close()
-    columns = [Column(name, _name_type(kinds)) for name, kinds in zip(names, sheet.types, strict=True)]
+    columns = [Column(name, sheet.name_type(place)) for place, name in enumerate(names)]
     elapsed = round((time.monotonic() - began) * 1000, 3)
     return QueryResult(columns, sheet.rows, len(sheet.rows), note is not None, elapsed, note)
-
-
-def _name_type(kinds: set[str]) -> str:
-    seen = kinds - {"NULL"}
-    if len(seen) > 1:
-        return "ANY"
-    return seen.pop() if seen else "NULL"
 
 
 def _say_rows(limit: int, policy: Policy) -> str:
