@@ -102,7 +102,7 @@ def test_types_are_the_storage_classes_seen(open_shop: Desk) -> None:
     [
         (Policy(), 5, 5, "Cut after 5 rows, the limit of this call"),
         (Policy(max_rows=7), 100, 7, "Cut after 7 rows, the most this server returns"),
-        (Policy(max_bytes=300), 100, 6, "go beyond 300 bytes"),
+        (Policy(max_bytes=300), 100, 7, "go beyond 300 bytes"),
         (Policy(max_bytes=10), 100, 0, "The first row alone is larger than 10 bytes"),
         (Policy(max_bytes=0), 60, 60, None),
     ],
