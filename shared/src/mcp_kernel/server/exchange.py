@@ -293,6 +293,11 @@ class Exchange(ABC):
             self.disarm()
             self.arm(seconds)
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether a person is asked, and nothing is done until the answer comes."""
+        return self._waiting > 0
+
     def pause(self) -> None:
         """A person is asked, who may take longer to answer than a handler may take to run."""
         self._waiting += 1

@@ -142,6 +142,11 @@ class Peer:
         if self.roots is not None:
             self.roots.ask()
 
+    @property
+    def is_working(self) -> bool:
+        """Whether a request is in flight that waits for nobody's answer."""
+        return any(not exchange.is_paused for exchange in self.exchanges.values())
+
     async def wait_closed(self) -> None:
         """Wait until the server ends the connection."""
         if self._closed is None:

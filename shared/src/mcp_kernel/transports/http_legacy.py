@@ -268,13 +268,16 @@ class SessionEndpoint:
             self._sweeper = asyncio.get_running_loop().call_later(delay, self._sweep)
 
     def _sweep(self) -> None:
-        """End the sessions that were idle for too long; they stand at the front."""
+        """End the sessions that were idle for too long; they stand at the front.
+
+        One that waits for an answer, of a client that reads none of its streams, is idle: nobody will be asked.
+        """
         self._sweeper = None
         limit = self._now() - self._idle
         for session in list(self.sessions.values()):
             if session.last_used > limit:
                 break
-            if session.is_busy:
+            if session.peer.is_working or session.streams.is_read:
                 self.touch(session)
             else:
                 self.forget(session)
