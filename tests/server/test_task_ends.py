@@ -225,6 +225,25 @@ async def test_too_many_tasks_at_work_refuse_the_next_and_it_does_nothing(connec
         await start(client, "work")
 
 
+@scene
+async def test_one_principal_takes_neither_all_the_work_nor_the_results_of_another(connect: Connect) -> None:
+    shop = Workshop(max_tasks=4)
+    async with (
+        connect(shop.server, capabilities=TASKS, principal="ann") as ann,
+        connect(shop.server, capabilities=TASKS, principal="eve") as eve,
+    ):
+        await start(eve, "work")
+        await start(eve, "work")
+        refused = await eve.call_tool("work")
+        assert "2 tasks of yours" in text_of(refused)
+        first = await start(ann, "must")
+        shop.go.set()
+        await finish(ann, first)
+        for _ in range(5):
+            await finish(eve, await start(eve, "must"))
+        assert (await get(ann, first))["status"] == "completed"
+
+
 @scene_out_of_time
 async def test_a_call_that_finds_no_room_stays_a_call(connect: Connect) -> None:
     shop = Workshop(max_tasks=1)

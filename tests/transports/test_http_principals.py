@@ -43,6 +43,25 @@ async def test_a_session_of_another_principal_does_not_exist() -> None:
 
 
 @scene
+async def test_whoever_opens_session_after_session_pushes_out_their_own() -> None:
+    gate = Gatekeeper(Hall(), HttpOptions(most_sessions=3))
+    async with Site(gate) as site:
+        quiet = Member(site)
+        await quiet.open()
+        gate.who = "mallory"
+        greedy = [Member(site, number=1000 * each) for each in range(1, 6)]
+        for each in greedy:
+            await each.open()
+        assert [await each.ask("tools/list").started() for each in greedy] == [404, 404, 404, 200, 200]
+        gate.who = "alice"
+        assert "result" in await quiet.ask("tools/list").json()
+        gate.who = "bob"  # who has none yet
+        await Member(site, number=9000).open()
+        gate.who = "mallory"
+        assert await greedy[3].ask("tools/list").started() == 404
+
+
+@scene
 async def test_a_stream_of_another_principal_cannot_be_resumed() -> None:
     hall = Hall()
     gate = Gatekeeper(hall)

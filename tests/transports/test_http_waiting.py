@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+
 import pytest
 from tests.stage import scene_out_of_time
 from tests.transports.guests import Hall, Member, hear, visiting

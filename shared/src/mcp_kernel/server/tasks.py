@@ -184,7 +184,8 @@ class TaskStore:
     Args:
         changed: Told of each change of a task's status, or of its questions.
         ttl: Seconds, counted from its creation, after which a task is forgotten, and stopped if it still works.
-        most: How many tasks are kept; the oldest finished one makes room for another.
+        most: How many tasks are kept; the oldest finished one makes room for another, of the same principal's first.
+            Half of them may work for one principal, so that nobody takes all of them from the others.
         clock: The time of day, in seconds since 1970.
     """
 
@@ -207,8 +208,9 @@ class TaskStore:
 
     def open(self, exchange: Exchange, message: str | None) -> TaskRecord:
         """Make a task of a request, with its first status message; raises `ToolError` when too many work."""
+        self._hold_to_share(exchange.principal)
         if len(self._records) >= self.most:
-            self._make_room()
+            self._make_room(exchange.principal)
         record = TaskRecord(exchange, self.ttl, self._clock, self._changed)
         record.message = message
         record.expiry = exchange.peer.loop.call_later(self.ttl, self._expire, record)
@@ -245,11 +247,18 @@ class TaskStore:
 
     # --- ends ---
 
-    def _make_room(self) -> None:
-        oldest = next((record for record in self._records.values() if record.is_finished), None)
-        if oldest is None:
+    def _hold_to_share(self, principal: Principal | None) -> None:
+        if principal is None:
+            return  # nobody is told from another
+        share = (self.most + 1) // 2
+        if sum(each.principal == principal and not each.is_finished for each in self._records.values()) >= share:
+            raise ToolError(f"The server works on {share} tasks of yours already. Try again when one has finished.")
+
+    def _make_room(self, principal: Principal | None) -> None:
+        finished = [record for record in self._records.values() if record.is_finished]
+        if not finished:
             raise ToolError(f"The server works on {self.most} tasks already. Try again when one of them has finished.")
-        self._forget(oldest)
+        self._forget(next((record for record in finished if record.principal == principal), finished[0]))
 
     def _expire(self, record: TaskRecord) -> None:
         self._forget(record)

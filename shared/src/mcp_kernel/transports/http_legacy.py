@@ -241,8 +241,9 @@ class SessionEndpoint:
 
     def add(self, session: HttpSession) -> None:
         if len(self.sessions) >= self._most:
-            idle = next((each for each in self.sessions.values() if not each.is_busy), None)
-            self.forget(idle or next(iter(self.sessions.values())))
+            idle = [each for each in self.sessions.values() if not each.is_busy]
+            own = (each for each in idle if each.peer.principal == session.peer.principal)  # nobody pushes out others
+            self.forget(next(own, None) or next(iter(idle or self.sessions.values())))
         session.last_used = self._now()
         self.sessions[session.identifier] = session
         self._sweep_later()
