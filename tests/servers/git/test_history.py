@@ -6,6 +6,8 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.servers.git.conftest import Opener
 from tests.servers.git.forge import Forge, Repo
 
@@ -13,7 +15,7 @@ from mcp_server_git.annotation import blame
 from mcp_server_git.history import Log, Search, read_log
 from mcp_server_git.moments import read_moment
 from mcp_server_git.refusals import Refusal
-from mcp_server_git.searching import grep, read_lines
+from mcp_server_git.searching import LONGEST, Shortener, grep, read_lines
 
 NOON = datetime(2024, 3, 31, 12, 0, tzinfo=UTC)
 
@@ -121,12 +123,33 @@ def test_lines_are_blamed_with_those_not_committed_yet(desk: Opener, repo: Repo)
 
 
 def test_a_line_without_an_end_costs_no_more_than_its_bytes(desk: Opener, repo: Repo) -> None:
-    repo.commit("wide", **{"a.txt": "needle\n", "wide.txt": "needle" * 500_000 + "\n"})
+    wide = "needle" * 500_000
+    repo.commit("wide", **{"a.txt": "needle\n", "wide.txt": f"{wide}\nneedle {wide}", "z.txt": "a needle\n"})
     opened = desk(repo)
     found = opened.run(asyncio.wait_for(grep(opened.repository, "needle", None), 10))
-    assert [(each.path, each.text) for each in found.matches] == [("a.txt", "needle")]
-    assert found.truncated
+    assert [(each.path, each.line, each.text) for each in found.matches] == [
+        ("a.txt", 1, "needle"),
+        ("wide.txt", 1, wide[:LONGEST]),
+        ("wide.txt", 2, f"needle {wide}"[:LONGEST]),
+        ("z.txt", 1, "a needle"),
+    ]
+    assert not found.truncated
+    assert "the beginning is shown" in str(found)
     assert [*read_lines(b"a\nb\x007\x00one\nc\x008:two\nd\x009\x00thr")] == [(b"a\nb", 7, b"one"), (b"c", 8, b"two")]
+
+
+@given(st.lists(st.tuples(st.text("a\n", min_size=1), st.integers(0, 3)), max_size=4), st.integers(1, 9_000))
+@settings(max_examples=60, deadline=None)
+def test_long_lines_are_shortened_however_they_come(found: list[tuple[str, int]], size: int) -> None:
+    lines = [(name.encode(), b"x" * (length * 4_100)) for name, length in found]
+    data = b"".join(b"%b\x0012:%b\n" % line for line in lines)
+    shortener = Shortener()
+    kept = b"".join(shortener.feed(data[at : at + size]) for at in range(0, len(data), size))
+    wanted = [(name, 12, line) for name, line in lines]
+    assert [(name, number, line[:LONGEST]) for name, number, line in read_lines(kept)] == [
+        (name, number, line[:LONGEST]) for name, number, line in wanted
+    ]
+    assert len(kept) <= sum(len(name) + 4 * LONGEST + 32 for name, _ in lines)
 
 
 @pytest.mark.parametrize("shift", range(0, 64, 4))

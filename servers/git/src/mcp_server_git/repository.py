@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -77,10 +77,12 @@ class Repository:
         limit: int = MEMORY_CEILING,
         skip: int = 0,
         seconds: float | None = None,
+        sieve: Callable[[bytes], bytes] | None = None,
     ) -> Output:
         """Run git, whatever it says; raises `Refusal` only when time is over or the repository may not be used."""
         runner, _ = self.ready()
-        return await runner.run(arguments, seconds or self.policy.call_seconds, stdin=stdin, limit=limit, skip=skip)
+        seconds = seconds or self.policy.call_seconds
+        return await runner.run(arguments, seconds, stdin=stdin, limit=limit, skip=skip, sieve=sieve)
 
     async def run_with_hooks(self, arguments: Sequence[str | bytes], *, stdin: bytes, seconds: float) -> Output:
         """Run git so that it runs the repository's hooks: programs, with all that the user may do."""

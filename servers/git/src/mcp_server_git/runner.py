@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -93,6 +93,7 @@ class Job:
     skip: int = 0
     limit: int = MEMORY_CEILING
     memory: int = 0
+    sieve: Callable[[bytes], bytes] | None = None
     stopped: bool = False
     _process: subprocess.Popen[bytes] | None = None
     _said: bytearray = field(default_factory=bytearray)
@@ -171,7 +172,7 @@ class Job:
                     elif key.fileobj is process.stderr:
                         self._complained += data[: MOST_ERRORS - len(self._complained)]
                     else:
-                        self._said += data[left:]
+                        self._said += data[left:] if self.sieve is None else self.sieve(data[left:])
                         left = max(left - len(data), 0)
                         if len(self._said) > self.limit:
                             self.stop()
@@ -241,9 +242,14 @@ class Runner:
         stdin: bytes = b"",
         limit: int = MEMORY_CEILING,
         skip: int = 0,
+        sieve: Callable[[bytes], bytes] | None = None,
     ) -> Output:
-        """Run git and give what it said, whatever its exit code; raises `Refusal` when time is over."""
-        job = Job([self.program.path, *arguments], self.environment, self._directory, stdin, skip, limit, self._memory)
+        """Run git and give what it said, whatever its exit code; raises `Refusal` when time is over.
+
+        `sieve` is given what git says as it comes, and gives what of it is to be kept and counts for the limit.
+        """
+        argv = [self.program.path, *arguments]
+        job = Job(argv, self.environment, self._directory, stdin, skip, limit, self._memory, sieve)
         work = asyncio.get_running_loop().run_in_executor(self._threads, job.work)
         try:
             async with asyncio.timeout(seconds):

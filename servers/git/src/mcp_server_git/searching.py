@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 NUMBER: Final = re.compile(rb"([0-9]{1,10})[\x00:]")
 LONGEST: Final = 2_000  # characters of a pattern, and of a line that is shown
+_KEPT: Final = LONGEST * 4 + 16  # bytes of a line with its number
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +71,55 @@ async def grep(repository: Repository, pattern: str, revision: str | None) -> Ma
         (commit,) = await resolve(repository, revision)
         command.append(commit)
         prefix = f"{commit}:".encode()
-    output = await repository.run([*command, "--"], limit=repository.policy.room * 2)
+    output = await repository.run([*command, "--"], limit=repository.policy.room * 2, sieve=Shortener().feed)
     if output.code not in (0, 1) and not output.cut:
         raise Refusal(repository.explain(output))
     links = _Links(repository.layout.work_tree if revision is None else None)
     matches: list[Match] = []
+    shortened = False
     room = repository.policy.room
     for name, number, line in read_lines(output.data):
         file, text = name.removeprefix(prefix), line.decode("utf-8", "replace").rstrip("\r")
         if links.leads_through(file):
             continue
+        shortened = shortened or len(text) > LONGEST
         match = Match(spell(file), number, text[:LONGEST])
         room -= weigh(match.path) + weigh(match.text) + 45
         if room < 0:
             break
         matches.append(match)
     notes = repository.warn(output.errors)
+    if shortened:
+        notes.append(f"Of a line that is longer than {LONGEST} characters the beginning is shown.")
     if links.found:
         notes.append("Files that lie behind a symbolic link were left out.")
     return Matches(matches, output.cut or room < 0, notes)
+
+
+class Shortener:
+    """Takes the rest of long lines out of what git's grep says, as it comes, so that one does not fill what is read."""
+
+    def __init__(self) -> None:
+        self._in_name = True
+        self._left = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """Give of the next bytes those that are kept."""
+        kept, at = bytearray(), 0
+        while at < len(data):
+            end = data.find(b"\0" if self._in_name else b"\n", at) + 1
+            part = data[at : end or len(data)]
+            at += len(part)
+            if self._in_name:
+                kept += part
+                self._left = _KEPT
+            else:
+                kept += part[: self._left]
+                if end and len(part) > self._left:
+                    kept += b"\n"
+                self._left = max(self._left - len(part), 0)
+            self._in_name = self._in_name != bool(end)
+        return bytes(kept)
 
 
 def read_lines(data: bytes) -> Iterator[tuple[bytes, int, bytes]]:
