@@ -235,20 +235,26 @@ def test_a_full_tmpfs_leaves_the_old_file_whole(siege: Siege, era: str) -> None:
 @pytest.mark.slow
 @ERAS
 def test_a_killed_server_leaves_whole_files_and_what_it_left_is_in_nobody_s_way(siege: Siege, era: str) -> None:
+    """It is killed as soon as the temporary file of a write is there."""
     old, size = siege.served / "f", 2_000_000
     old.write_text("0" * size)
     for rounds in range(1, 7):
+        known = names(siege.served)
         with Host([*SERVER, str(siege.served)]) as host:
             desk = Desk(host.open(), era)
             for number in range(rounds):
                 desk.text("write_file", path="f", content=str(number % 10) * size)
             host.ask("tools/call", name="write_file", arguments={"path": "f", "content": "9" * size}, **desk.extra)
+            deadline = time.monotonic() + 10
+            while names(siege.served) == known and time.monotonic() < deadline:
+                pass
             host.process.send_signal(signal.SIGKILL)
             host.process.wait(10)
         text = old.read_text()
         assert len(text) == size
         assert len(set(text)) == 1
     left = [name for name in names(siege.served) if name not in ("a.txt", "inner", "f")]
+    assert left, "none was killed in the middle of a write"
     assert all(name.startswith(".f.") and name.endswith(".tmp") for name in left)
     with Host([*SERVER, str(siege.served)]) as host:
         desk = Desk(host.open(), era)

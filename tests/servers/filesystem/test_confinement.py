@@ -228,6 +228,21 @@ def test_a_directory_that_is_made_anew_is_served_again(served: Path) -> None:
     sandbox.close()
 
 
+def test_a_directory_that_is_gone_takes_no_other_with_it(served: Path) -> None:
+    (served / "gone").mkdir()
+    sandbox = Sandbox([Directory(served / "inner"), Directory(served / "gone")], Policy())
+    with sandbox.scope() as scope:
+        write(scope, str(served / "gone" / "a"), "x")
+    (served / "gone" / "a").unlink()
+    (served / "gone").rmdir()
+    with sandbox.scope() as scope:
+        assert read(scope, "b.txt") == "inside\n"
+        for act in (read, write):
+            with pytest.raises(Refusal, match="does not exist"):
+                act(scope, str(served / "gone" / "a"))
+    sandbox.close()
+
+
 @pytest.mark.parametrize("path", ["a\0b", "\ud800", "x" * 300, "a/" * 3000])
 def test_what_no_file_can_be_called_is_refused(scope: Scope, path: str) -> None:
     for act in (read, write):

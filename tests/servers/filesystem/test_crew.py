@@ -40,6 +40,47 @@ async def test_a_call_that_hangs_ends_in_time_and_others_go_on() -> None:
         crew.close()
 
 
+async def hang(crew: Crew, release: threading.Event) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await crew.run(lambda: release.wait(30))
+
+
+@scene
+async def test_another_thread_takes_the_place_of_one_that_hangs_but_not_of_any_number() -> None:
+    crew, release = Crew(1, most_left=2), threading.Event()
+    try:
+        await hang(crew, release)
+        assert await crew.run(lambda: "alive") == "alive"
+        await hang(crew, release)
+        with pytest.raises(Refusal, match="2 calls hang"):
+            await crew.run(lambda: None)
+    finally:
+        release.set()
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                assert await crew.run(lambda: "alive") == "alive"
+                break
+            except Refusal:  # the threads are on their way back
+                await asyncio.sleep(0)
+    crew.close()
+
+
+@scene
+async def test_work_that_waits_is_begun_when_what_hangs_before_it_is_left() -> None:
+    crew, release = Crew(1), threading.Event()
+    try:
+        first = asyncio.ensure_future(hang(crew, release))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            assert await crew.run(lambda: "alive") == "alive"
+        await first
+    finally:
+        release.set()
+        crew.close()
+
+
 @scene
 async def test_nobody_waits_for_what_comes_after_the_answer() -> None:
     crew, release, ended = Crew(1), threading.Event(), threading.Event()

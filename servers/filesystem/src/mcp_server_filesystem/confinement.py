@@ -12,7 +12,7 @@ import errno
 import os
 import posixpath
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -50,13 +50,22 @@ class Spot:
 class Scope:
     """The directories that one call may use."""
 
-    def __init__(self, anchors: Sequence[Anchor], denial: Denial, *, by_walking: bool = False) -> None:
+    def __init__(
+        self,
+        anchors: Sequence[Anchor],
+        denial: Denial,
+        *,
+        by_walking: bool = False,
+        renew: Callable[[Anchor], Anchor] | None = None,
+    ) -> None:
         self.anchors = tuple(anchors)
         self.denial = denial
         self.by_walking = by_walking
         self._longest = sorted(anchors, key=lambda anchor: -len(anchor.real))
         bases = [(_fold(split(base)), anchor) for anchor in anchors for base in {anchor.path, anchor.real}]
         self._bases = sorted(bases, key=lambda each: -len(each[0]))
+        self._renew = renew
+        self._renewed: dict[int, Anchor] = {}
         self._kept: list[Opened] = []
 
     def keep(self, opened: Opened) -> None:
@@ -84,7 +93,7 @@ class Scope:
             raise explain(error, path) from None
 
     def _open(self, absolute: str, flags: int, *, tidy: bool = True) -> Opened:
-        anchor, rest = self.locate(absolute, tidy=tidy)
+        anchor, rest = self._enter(absolute, tidy=tidy)
         if not self.by_walking:
             try:
                 opened = open_beneath(anchor.fd, rest, flags)
@@ -96,7 +105,7 @@ class Scope:
                 if real is not None:
                     return Opened(opened, real)
                 os.close(opened)
-        with Steps(self.locate) as steps:
+        with Steps(self._enter) as steps:
             opened = steps.open(anchor, rest, flags)
         try:
             self.anchor_of(opened.real)
@@ -188,6 +197,22 @@ class Scope:
         if tidy and ".." in parts:
             return self.locate(posixpath.normpath(absolute), tidy=False)
         raise self.outside(absolute)
+
+    def _enter(self, absolute: str, *, tidy: bool = True) -> tuple[Anchor, str]:
+        """The same, of a directory that is still there, or there again."""
+        anchor, rest = self.locate(absolute, tidy=tidy)
+        return self.renew(anchor), rest
+
+    def renew(self, anchor: Anchor) -> Anchor:
+        """Open a directory anew that was deleted and made again; looks once in a call."""
+        if self._renew is None:
+            return anchor
+        if anchor.fd not in self._renewed:
+            self._renewed[anchor.fd] = self._renew(anchor)
+        renewed = self._renewed[anchor.fd]
+        if renewed.real != anchor.real:  # which what was found of this call so far would not fit
+            raise Refusal(f"{spell(anchor.path)} was replaced by another directory. Try again.")
+        return renewed
 
     def outside(self, path: str) -> Outside:
         """Say that a path is not served."""

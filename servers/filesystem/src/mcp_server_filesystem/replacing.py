@@ -93,7 +93,7 @@ def replace_content(spot: Spot, path: str, data: bytes, old: Old | None, how: tu
         temporary = f".{secrets.token_hex(8)}.tmp"
     try:
         remark = _write(spot, temporary, data, old)
-        with sandbox.writing:
+        with sandbox.writing(spot.folder.fd):
             _check(spot, path, expected)
             if old is not None and (old.status.st_size > HASHED or not OPEN_IS_REPLACED):
                 old.opened.close()

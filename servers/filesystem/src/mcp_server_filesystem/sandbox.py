@@ -62,8 +62,7 @@ class Sandbox:
         self._anchors: dict[Path, Anchor] = {}
         self._opened: list[int] = []
         self._lock = threading.Lock()
-        self.writing = threading.Lock()
-        """Held for the moment in which a file is compared with what it should be and replaced."""
+        self._writing: dict[int, threading.Lock] = {}
 
     def problem(self) -> str | None:
         """Say why a directory cannot be served; None where all can."""
@@ -73,6 +72,13 @@ class Sandbox:
             except Refusal as refusal:
                 return str(refusal)
         return None
+
+    def writing(self, folder: int) -> threading.Lock:
+        """The lock for the moment in which a file of an open directory is compared and replaced.
+
+        Each device has its own: one that does not answer holds up no other.
+        """
+        return self._writing.setdefault(os.fstat(folder).st_dev, threading.Lock())
 
     @property
     def paths(self) -> list[str]:
@@ -92,7 +98,9 @@ class Sandbox:
         """
         with ExitStack() as stack:
             anchors = self._narrow(list(roots or ()), stack)
-            yield stack.enter_context(closing(Scope(anchors, self.policy.denial, by_walking=self.policy.by_walking)))
+            denial, by_walking = self.policy.denial, self.policy.by_walking
+            scope = Scope(anchors, denial, by_walking=by_walking, renew=self._renew)
+            yield stack.enter_context(closing(scope))
 
     def close(self) -> None:
         """Close what is held open."""
@@ -101,15 +109,28 @@ class Sandbox:
         self._opened.clear()
         self._anchors.clear()
 
-    def _anchor(self, directory: Directory) -> Anchor:
-        """The open directory; opened anew where it was deleted and made again."""
+    def _anchor(self, directory: Directory, stale: Anchor | None = None) -> Anchor:
+        """The open directory; opened anew where it still is the stale one."""
         with self._lock:
             anchor = self._anchors.get(directory.path)
-            if anchor is None or os.fstat(anchor.fd).st_nlink == 0:
+            if anchor is None or anchor is stale:
                 writable = directory.writable and not self.policy.read_only
                 anchor = _open(directory.inner, writable)
                 self._opened.append(anchor.fd)  # an old one may be in use: it is closed at the end
                 self._anchors[directory.path] = anchor
+        return anchor
+
+    def _renew(self, anchor: Anchor) -> Anchor:
+        """The same directory, opened anew where it was deleted and made again.
+
+        Asked of those alone that a call uses, since the disk of another one may not answer.
+        """
+        if os.fstat(anchor.fd).st_nlink:
+            return anchor
+        for directory in self.directories:
+            known = self._anchors.get(directory.path)
+            if known is not None and known.path == anchor.path:
+                return self._anchor(directory, stale=anchor)
         return anchor
 
     def _narrow(self, roots: list[str], stack: ExitStack) -> list[Anchor]:
@@ -154,7 +175,8 @@ class Sandbox:
             return inside
         nearest = max(around, key=lambda anchor: len(anchor.real))
         try:
-            opened = Scope([nearest], self.policy.denial, by_walking=self.policy.by_walking).open(real, FOLDER)
+            scope = Scope([nearest], self.policy.denial, by_walking=self.policy.by_walking, renew=self._renew)
+            opened = scope.open(real, FOLDER)
         except Refusal:  # no directory, or not there
             return inside
         stack.callback(opened.close)

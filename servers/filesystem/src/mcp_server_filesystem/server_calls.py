@@ -48,7 +48,7 @@ class Calls:
 
     async def check(self) -> None:
         """Open what the command line names, which fails where it is gone."""
-        await self.run_unasked(lambda scope, errand: None)
+        await self.run_unasked(lambda scope, _: [scope.renew(anchor) for anchor in scope.anchors])
 
     def close(self) -> None:
         """Let the threads go."""

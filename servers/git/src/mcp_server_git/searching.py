@@ -17,6 +17,17 @@ if TYPE_CHECKING:
 
     from .repository import Repository
 
+COMMAND: Final = (
+    "grep",
+    "--no-color",
+    "--line-number",
+    "--null",
+    "--full-name",
+    "-I",
+    "--no-textconv",
+    "--no-recurse-submodules",
+    "--extended-regexp",
+)
 NUMBER: Final = re.compile(rb"([0-9]{1,10})[\x00:]")
 LONGEST: Final = 2_000  # characters of a pattern, and of a line that is shown
 _KEPT: Final = LONGEST * 4 + 16  # bytes of a line with its number
@@ -55,17 +66,7 @@ async def grep(repository: Repository, pattern: str, revision: str | None) -> Ma
         raise Refusal(f"The pattern must be one line of 1 to {LONGEST} characters: an extended regular expression.")
     if revision is None and repository.layout.work_tree is None:
         revision = "HEAD"
-    command = [
-        "grep",
-        "--no-color",
-        "--line-number",
-        "--null",
-        "--full-name",
-        "-I",
-        "--no-textconv",
-        "--no-recurse-submodules",
-    ]
-    command += ["--extended-regexp", "-e", pattern]
+    command = [*COMMAND, "-e", pattern]
     prefix = b""
     if revision is not None:
         (commit,) = await resolve(repository, revision)
