@@ -169,7 +169,7 @@ def to_message(value: JsonObject) -> Message:
     identifier = value.get("id", _ABSENT)
     # type() and not isinstance(): a bool is an int to Python, and no id to JSON-RPC.
     if type(identifier) is int or type(identifier) is str:
-        return Request(identifier, method, params)  # pyright: ignore[reportUnknownArgumentType]  # a cast is a call, made for every message
+        return tuple.__new__(Request, (identifier, method, params))  # as its constructor does, without one more call
     if identifier is not _ABSENT:
         raise InvalidMessage('"id" must be a string or an integer')
     return Notification(method, cast("JsonObject", params))
@@ -227,7 +227,11 @@ def _without_surrogates(value: object) -> object:
 def encode_result(identifier: RequestId, result: JsonObject | Prepared) -> bytes:
     """Encode a response: in one pass, so that a large result is copied once."""
     if type(result) is not Prepared:
-        return to_bytes({"jsonrpc": "2.0", "id": identifier, "result": result})
+        envelope = {"jsonrpc": "2.0", "id": identifier, "result": result}
+        try:
+            return _write_json(envelope)
+        except (PydanticSerializationError, UnicodeEncodeError):
+            return to_bytes(envelope)
     # str() of an int is quicker than the codec, and exact for integers of any size.
     written = b"%d" % identifier if type(identifier) is int else to_bytes(identifier)
     return b"".join((b'{"jsonrpc":"2.0","id":', written, b',"result":', *result.pieces, b"}"))

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_NO_TABLES: Final[frozenset[str]] = frozenset()
+_NO_PROGRESS: Final = float("-inf")
 _LAST_WORDS: Final = 1.0  # seconds in which a handler that was stopped may tidy up before it is answered for
 
 
@@ -114,17 +116,18 @@ class Exchange(ABC):
         self.caller = caller
         self.sink = sink
         self.headers: Headers = ()  # that go with the answer over HTTP
-        self.denied_tables: frozenset[str] = frozenset()  # that do not exist for this request
-        self.limit = peer.server.timeout  # seconds for the handler; None: no limit
+        self.denied_tables = _NO_TABLES  # that do not exist for this request
+        server = peer.server
+        self.limit = server.timeout  # seconds for the handler; None: no limit
         self.ruling: float | None = None  # seconds that the operator gives this call, whatever its tool says
-        self.budget = peer.server.max_output_bytes  # the most bytes of a tool's result; 0: no limit
+        self.budget = server.max_output_bytes  # the most bytes of a tool's result; 0: no limit
         self.refusal: str | None = None  # which stage refused the request, in a word or two
         self.offer: TaskOffer | None = None  # None: this request never becomes a task
         self.task: asyncio.Task[None] | None = None
         self.ending: Ending | None = None
         self.answered = False
         self.asked: dict[str, asyncio.Future[Response | Failure]] | None = None  # by key: what waits for the answer
-        self._progress = float("-inf")
+        self._progress = _NO_PROGRESS
         self._timer: asyncio.TimerHandle | None = None
         self._remaining: float | None = None
         self._deadline = 0.0
@@ -327,7 +330,8 @@ class Exchange(ABC):
 
     def settle(self) -> None:
         """The handler has ended, or will not: answer for it if it was stopped and an answer is due."""
-        self.disarm()
+        if self._timer is not None:
+            self.disarm()
         if self.answered and self.ending is None and self.asked is None:
             return
         for waiter in (self.asked or {}).values():

@@ -62,7 +62,7 @@ class LegacyExchange(Exchange):
 
     def _render(self, result: ToolResult) -> JsonObject | Prepared:
         revision = self.caller.revision
-        content = legacy.lower_content(result.content, revision)
+        content = result.content if revision.structured_output else legacy.lower_content(result.content, revision)
         if result.structured is None or not revision.structured_output:
             return {"content": content, "isError": True} if result.is_error else {"content": content}
         middle = b',"isError":true,"structuredContent":' if result.is_error else b',"structuredContent":'

@@ -9,11 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from asyncio.tasks import _enter_task, _leave_task, current_task  # pyright: ignore[reportPrivateUsage]  # 3.11 has no public way
+from asyncio.tasks import _enter_task, _leave_task  # pyright: ignore[reportPrivateUsage]  # 3.11 has no public way
 from collections.abc import Coroutine, Generator
 from contextvars import copy_context
 from types import TracebackType
-from typing import Final, TypeAlias, final
+from typing import Final, TypeAlias, cast, final
+
+if sys.version_info < (3, 12):
+    # What asyncio.current_task() reads, which is a function of Python on 3.11: a call made for every request.
+    from asyncio.tasks import _current_tasks  # pyright: ignore[reportAttributeAccessIssue,reportUnknownVariableType]  # in no stub
+
+    _CURRENT: Final = cast("dict[asyncio.AbstractEventLoop, asyncio.Task[object]]", _current_tasks)
 
 Work: TypeAlias = Coroutine[object, None, None]
 
@@ -101,27 +107,24 @@ class Steps:
                 self.close()
                 reserve = _Reserve(loop)
             self._reserve = None
-            task, outer = reserve.task, current_task(loop)
+            task, outer = reserve.task, _CURRENT.get(loop)
             if outer is not None:
                 _leave_task(loop, outer)
             _enter_task(loop, task)
             try:
                 waiting = reserve.context.run(work.send, None)
             except (StopIteration, asyncio.CancelledError):
-                self._put_back(reserve)
+                # Kept for the next call, unless this one changed it: left a variable, or asked to be cancelled.
+                if reserve.context != reserve.pristine or task.cancelling():
+                    task.cancel()
+                else:
+                    self._reserve = reserve
                 return None
             finally:
                 _leave_task(loop, task)
                 if outer is not None:
                     _enter_task(loop, outer)
             return reserve.take_over(work, waiting)
-
-    def _put_back(self, reserve: _Reserve) -> None:
-        """Keep the task for the next call, unless this one changed it: left a variable, or asked to be cancelled."""
-        if reserve.context != reserve.pristine or reserve.task.cancelling():
-            reserve.task.cancel()
-        else:
-            self._reserve = reserve
 
     def close(self) -> None:
         """Let go of the task in reserve."""

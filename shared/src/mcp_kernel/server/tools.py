@@ -69,7 +69,7 @@ class Declaration:
 class Tool:
     """A function that a model may call, as it was registered."""
 
-    __slots__ = ("declaration", "handler", "input_schema", "mirrored", "name", "output")
+    __slots__ = ("_has_terms", "declaration", "handler", "input_schema", "mirrored", "name", "output")
 
     def __init__(
         self, function: Callable[..., object], declaration: Declaration, threads: Callable[[], Executor]
@@ -86,6 +86,8 @@ class Tool:
         if key is not None and key not in cast("JsonObject", self.input_schema.get("properties") or {}):
             raise ValueError(f"{self.name} has no argument {key!r} to be its idempotency key")
         self.mirrored = mirroring.find_mirrored(self.input_schema)
+        terms = (declaration.scopes, declaration.timeout is not None, declaration.task != "never", key is not None)
+        self._has_terms = any(terms)
         returned = typing.get_type_hints(function, include_extras=True).get("return", object)
         self.output = ToolOutput(returned, f"{function.__qualname__}, its result")
 
@@ -111,6 +113,14 @@ class Tool:
 
         Raises `Unsupported` when it must become a task and the client has none.
         """
+        if self._has_terms or exchange.ruling is not None:
+            return await self._call_on_terms(exchange)
+        arguments: JsonObject = exchange.request.params.get("arguments") or {}  # pyright: ignore[reportAssignmentType]  # by its shape; a cast is a call
+        value = await self.handler.call(exchange, arguments)
+        return value if type(value) is ToolResult else self.output.encode(value, exchange.budget)
+
+    async def _call_on_terms(self, exchange: Exchange) -> ToolResult:
+        """Run a tool that was declared with more than hints, or that the operator gives another time."""
         declared = self.declaration
         if declared.scopes:
             _check_scopes(exchange, declared)
@@ -119,13 +129,12 @@ class Tool:
             exchange.give(timeout)
         if declared.task == "required" and not exchange.takes_tasks:
             raise Unsupported(TASKS)
-        keywords = self.handler.bind(exchange, exchange.request.params.get("arguments") or {})  # pyright: ignore[reportArgumentType]  # an object by its shape; a cast is a call
+        keywords = self.handler.bind(exchange, cast("JsonObject", exchange.request.params.get("arguments") or {}))
         if declared.task != "never":
             limit = exchange.peer.server.task_timeout if timeout is None else timeout
             exchange.offer_task(TaskOffer(declared.task_after, limit))
         if declared.idempotency_key is None:
-            value = await self.handler.run(keywords)
-            return value if type(value) is ToolResult else self.output.encode(value, exchange.budget)
+            return await self._run(exchange, keywords)
         from mcp_kernel.server.repeats import answer_once
 
         return await answer_once(exchange, declared.idempotency_key, partial(self._run, exchange, keywords))
@@ -144,7 +153,8 @@ def call_tool(exchange: Exchange) -> Awaitable[ToolResult]:
 
 def find_tool(exchange: Exchange) -> Tool:
     """The tool that a request names; raises `ProtocolError` -32602 where there is none for whoever asks."""
-    tools, view = exchange.peer.server.tools, exchange.view
+    server = exchange.peer.server
+    tools, view = server.tools, None if server.policy is None else exchange.view
     name: str = exchange.request.params["name"]  # pyright: ignore[reportAssignmentType]  # by its shape; a cast is a call
     tool = tools.get(name)
     if tool is None or not tool.shows(view):

@@ -60,10 +60,12 @@ class Connection:
     def _serve(self) -> None:
         """Serve what was read, only as fast as the client takes its answers; then read on."""
         self._is_due = False
+        if self.ended.is_set():
+            return
         lines, writer, receive = self._unserved, self._writer, self._peer.receive
         writer.gather()
         try:
-            while lines and not (writer.congested and self._is_stuck()) and not self.ended.is_set():
+            while lines and not (writer.congested and self._is_stuck()) and not writer.broken:
                 line = lines.popleft()
                 if type(line) is bytes:
                     receive(line)
