@@ -169,7 +169,7 @@ def to_message(value: JsonObject) -> Message:
     identifier = value.get("id", _ABSENT)
     # type() and not isinstance(): a bool is an int to Python, and no id to JSON-RPC.
     if type(identifier) is int or type(identifier) is str:
-        return tuple.__new__(Request, (identifier, method, params))  # as its constructor does, without one more call
+        return tuple.__new__(Request, (identifier, method, params))  # pyright: ignore[reportUnknownMemberType]  # as its own constructor does, with one call less
     if identifier is not _ABSENT:
         raise InvalidMessage('"id" must be a string or an integer')
     return Notification(method, cast("JsonObject", params))
