@@ -123,14 +123,14 @@ class Cluster:
             shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
-    def pooler(self, program: str) -> Generator[int]:
+    def pooler(self, program: str, settings: str = "") -> Generator[int]:
         """A PgBouncer before the cluster, in transaction mode with two connections; gives its port."""
         port = _free_port()
         configuration = self.folder / "pgbouncer.ini"
         configuration.write_text(
             f"[databases]\npostgres = host=127.0.0.1 port={self.port} dbname=postgres user=guest\n[pgbouncer]\n"
             f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n"
-            "pool_mode = transaction\ndefault_pool_size = 2\n"
+            f"pool_mode = transaction\ndefault_pool_size = 2\n{settings}"
         )
         with subprocess.Popen(
             [program, str(configuration)], stderr=subprocess.DEVNULL, user=self._user, group=self._group

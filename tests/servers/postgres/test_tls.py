@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import pytest
 from tests.auth.pki import World, make_pair
 from tests.cluster import Cluster, run_cluster
+from tests.servers.postgres.bridge import Bridge, build_bridge
 from tests.servers.postgres.conftest import Desk, Shop, command
 
 from mcp_server_postgres.database import Database
@@ -199,3 +200,18 @@ def test_an_old_version_of_tls_is_not_spoken(site: Site) -> None:
     assert ssl.HAS_TLSv1_3
     version = "SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
     assert site.ask(sslmode="require", sql=version) in ("TLSv1.2", "TLSv1.3")
+
+
+@pytest.mark.parametrize("most", [0, 1, 2, 700])
+def test_a_server_that_is_lost_in_the_handshake_is_told(site: Site, most: int) -> None:
+    async def play() -> str:
+        async with build_bridge(Bridge("127.0.0.1", site.cluster.port, most=most)) as bridge:
+            database = Database(Target(f"postgresql://guest@127.0.0.1:{bridge.here}/postgres?sslmode=require"))
+            with pytest.raises(Unavailable) as caught:
+                await database.query("SELECT 1")
+            await database.close()
+            return str(caught.value)
+
+    said = site.runner.run(asyncio.wait_for(play(), 20))
+    assert "cannot be used: " in said
+    assert site.ask(sslmode="require") is True

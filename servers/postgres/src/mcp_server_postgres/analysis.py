@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 from .driver import Connection, Row
 from .effects import FIRST_USER_OID, Function
-from .insides import BESIDE, DOMAIN_CHECKS, FUNCTIONS, MARKS, OPERATORS, PROBE, TYPES, VIEWS
+from .insides import DOMAIN_CHECKS, FUNCTIONS, MARKS, OPERATORS, PROBE, RELATIONS, TYPES
+from .messages import Step, run
 from .refusals import Refusal
 
 _RELATIONS = re.compile(r" :relid (\d+)")
@@ -52,13 +53,13 @@ class Touched:
     through: dict[int, str] = field(default_factory=dict[int, str])
 
 
-async def define(connection: Connection, sql: str, parameters: int) -> None:
-    """Make the statement the body of a function. The transaction must be able to write; the caller rolls it back.
+def define(sql: str, parameters: int) -> Step:
+    """What makes the statement the body of a function. The transaction must be able to write, and is rolled back.
 
     The statement must have been accepted as a cursor's query before; here it is only defined, never run.
     """
     arguments = ", ".join(["pg_catalog.text"] * parameters)
-    await connection.fetch(
+    return run(
         f"CREATE FUNCTION pg_temp.mcp_probe({arguments}) RETURNS SETOF pg_catalog.record LANGUAGE sql "
         f"BEGIN ATOMIC {sql}\n; END"
     )
@@ -66,8 +67,7 @@ async def define(connection: Connection, sql: str, parameters: int) -> None:
 
 async def read_definition(connection: Connection, known: dict[int, Function]) -> Touched:
     """Take apart what `define` defined, and what stands behind it. `known` keeps PostgreSQL's own functions."""
-    (row,) = await connection.fetch(PROBE)
-    return await _Walk(connection, known).run(row["tree"], row["columns"])
+    return await _Walk(connection, known).run(await connection.ask(PROBE))
 
 
 class _Walk:
@@ -82,18 +82,22 @@ class _Walk:
         self._seen_types: set[int] = set()
         self._new_relations: set[int] = set()
         self._new_functions: set[int] = set()
+        self._aside: list[str] = []  # trees of what the planner may compute ahead
 
-    async def run(self, tree: str, columns: list[str]) -> Touched:
-        await self._take(tree, columns)
+    async def run(self, found: Sequence[Row]) -> Touched:
+        (probe,) = [row for row in found if row["kind"] == "probe"]
+        self._touched.relations.update(
+            int(each.partition(".")[0]) for each in probe["columns"]
+        )  # these stand in `found`
+        await self._take(probe["tree"], probe["columns"])
+        await self._take_relations(found)
         await self._follow()
         called = set(self._touched.functions)
-        tables = [oid for oid in self._touched.relations if oid >= FIRST_USER_OID]
-        for kind, text in await self._ask(BESIDE, tables):
-            if kind == "program":
-                self._touched.programs.add(text)
-            else:
-                await self._take(text)
-        await self._follow()
+        while self._aside:
+            aside, self._aside = self._aside, []
+            for tree in aside:
+                await self._take(tree)
+            await self._follow()
         self._touched.ahead = self._touched.functions.keys() - called
         return self._touched
 
@@ -101,7 +105,7 @@ class _Walk:
         for _ in range(DEEPEST):
             if not (self._new_relations or self._new_functions):
                 return
-            await self._follow_views()
+            await self._follow_relations()
             await self._follow_functions()
         raise Refusal(f"Refused: what the statement uses goes more than {DEEPEST} views or functions deep.")
 
@@ -115,7 +119,7 @@ class _Walk:
         self._seen_operators |= operators
         self._seen_types |= types
         if operators:
-            self._note_functions({row[0] for row in await self._connection.fetch(OPERATORS, list(operators))})
+            self._note_functions({row[0] for row in await self._connection.ask(OPERATORS, list(operators))})
         if types or rows:
             await self._follow_types(types, rows)
 
@@ -141,7 +145,7 @@ class _Walk:
 
     async def _follow_types(self, types: set[int], rows: set[int]) -> None:
         checks: list[str] = []
-        for kind, oid, check in await self._connection.fetch(TYPES, list(types), list(rows)):
+        for kind, oid, check in await self._connection.ask(TYPES, list(types), list(rows)):
             match kind:
                 case "check":
                     checks.append(check)
@@ -153,13 +157,24 @@ class _Walk:
             await self._take(check)
 
     async def _ask(self, query: str, oids: list[int]) -> Sequence[Row]:
-        return await self._connection.fetch(query, oids) if oids else ()
+        return await self._connection.ask(query, oids) if oids else ()
 
-    async def _follow_views(self) -> None:
+    async def _follow_relations(self) -> None:
         asked, self._new_relations = list(self._new_relations), set()
-        for row in await self._ask(VIEWS, asked):
-            self._touched.through[row["oid"]] = row["mark"]
-            await self._take(row["tree"], row["columns"])
+        await self._take_relations(await self._ask(RELATIONS, asked))
+
+    async def _take_relations(self, found: Sequence[Row]) -> None:
+        for row in found:
+            match row["kind"]:
+                case "view":
+                    self._touched.through[row["oid"]] = row["mark"]
+                    await self._take(row["tree"], row["columns"])
+                case "program":
+                    self._touched.programs.add(row["tree"])
+                case "tree":
+                    self._aside.append(row["tree"])
+                case _:
+                    pass
 
     async def _follow_functions(self) -> None:
         asked, self._new_functions = self._new_functions, set()
@@ -188,7 +203,7 @@ class _Walk:
 
     async def _follow_own(self, function: Function) -> None:
         if function.name in READS_ANY_TYPE:
-            for (check,) in await self._connection.fetch(DOMAIN_CHECKS):
+            for (check,) in await self._connection.ask(DOMAIN_CHECKS):
                 await self._take(check)
 
 
@@ -201,5 +216,5 @@ async def has_changed(connection: Connection, touched: Touched) -> bool:
     """Whether a view or a function that was followed is not what it was."""
     if not touched.through:
         return False
-    rows = await connection.fetch(MARKS, list(touched.through))
+    rows = await connection.ask(MARKS, list(touched.through))
     return {row["oid"]: row["mark"] for row in rows} != touched.through

@@ -48,6 +48,14 @@ class Sheet:
         self.rows.append(row)
         return True
 
+    def take_all(self, rows: list[Row], weight: int) -> bool:
+        """Add rows that weigh so much together; False, and none is added, when they do not all fit."""
+        if self.weight + weight > self.room:
+            return False
+        self.weight += weight
+        self.rows += rows
+        return True
+
 
 def say_rows(limit: int, policy: Policy) -> str:
     """Say that the rows were cut, and how to go on."""

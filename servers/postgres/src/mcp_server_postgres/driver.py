@@ -1,12 +1,16 @@
 """What is used of asyncpg, which tells no types of its own."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+if TYPE_CHECKING:
+    from .messages import Step
 
 OWN_PATH = "SET LOCAL search_path = pg_catalog"
 """Said before every query of ours: in a schema of the role's path anybody may have put another `lower` or `=`."""
 LONGEST_TEXT = 1000  # characters of an error, which may quote a value of any length
 ROLES_PATH = "SET LOCAL search_path TO DEFAULT"
+CURSOR = '"mcp cursor"'
 
 
 class Row(Protocol):
@@ -61,6 +65,30 @@ class Connection(Protocol):
 
     async def prepare(self, query: str) -> Prepared:
         """Have one statement parsed and resolved."""
+        ...
+
+    def ahead(self, *steps: "Step") -> None:
+        """Send these before whatever is asked next, without waiting; what is wrong in them is then raised."""
+        ...
+
+    def forget_ahead(self) -> None:
+        """Send nothing of what nobody asked after."""
+        ...
+
+    def is_quiet(self) -> bool:
+        """Whether nothing has come since the last answer, not even the connection's end."""
+        ...
+
+    async def ask(self, query: str, *args: object) -> Sequence[Row]:
+        """Run one statement of our own, of which there are few: each is described once."""
+        ...
+
+    async def resolve(self, cursor_sql: str, sql: str) -> tuple[list[int], Sequence[Attribute]]:
+        """Have a DECLARE and its query parsed and resolved: the types of the parameters, and the columns."""
+        ...
+
+    async def open(self, sql: str, values: Sequence[str | None], fetch: str) -> Sequence[Row]:
+        """Declare the cursor for a query with values, and run `fetch`, a FETCH from it."""
         ...
 
     async def close(self, *, timeout: float | None = None) -> None:

@@ -7,14 +7,15 @@ from typing import cast
 
 from .analysis import Touched, define, has_changed, read_definition
 from .answers import Column
-from .driver import OWN_PATH, ROLES_PATH, Attribute, Connection, is_known, state_of, text_of
+from .driver import CURSOR, OWN_PATH, ROLES_PATH, Attribute, Connection, is_known, state_of, text_of
 from .effects import Function
 from .guard import check_functions, check_names, check_programs, check_relations
 from .identity import Identity, assume
 from .kinds import Known, all_known, load_kinds
 from .lexing import read_tokens, strip_end, write_parameters
+from .messages import Step, run
 from .policy import Policy
-from .reader import CURSOR, Statement
+from .reader import Statement
 from .refusals import Refusal, describe_error
 from .standing import Standing
 from .values import encode
@@ -24,20 +25,34 @@ KEPT_SECONDS = 10.0  # for what no mark tells: a new table under a name that was
 LONGEST_SQL = 100_000  # its tree is a hundred times longer, and is read between two turns of the loop
 DECLARE = f"DECLARE {CURSOR} NO SCROLL CURSOR FOR "
 
-_SETTINGS = """SET LOCAL lock_timeout = {timeout}; SET LOCAL statement_timeout = {timeout};
-SET LOCAL idle_in_transaction_session_timeout = {idle}; SET LOCAL standard_conforming_strings = on;
-SET LOCAL row_security = on; SET LOCAL datestyle = 'ISO, YMD'; SET LOCAL intervalstyle = 'postgres';
-SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1; SET LOCAL xmloption = content"""
+_SETTINGS = {
+    "standard_conforming_strings": "on",
+    "row_security": "on",
+    "datestyle": "ISO, YMD",
+    "intervalstyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "xmloption": "content",
+}
+_ROLLBACK = run("ROLLBACK")
+_OWN, _ROLES = run(OWN_PATH), run(ROLES_PATH)
 
 
-def begin(policy: Policy, read_only: bool = True, own: bool = False) -> str:
+def begin(policy: Policy, read_only: bool = True, own: bool = False) -> list[Step]:
     """Begin a transaction with the fences of a call; the one that can write is for definitions that are rolled back.
 
     With `own` it is for our queries alone, otherwise a caller's names are looked for in the role's search path.
     """
     milliseconds = max(1, int(policy.query_timeout * 1000))
-    settings = _SETTINGS.format(timeout=milliseconds, idle=milliseconds + 5000)
-    return f"BEGIN TRANSACTION READ {'ONLY' if read_only else 'WRITE'}; {settings}{f'; {OWN_PATH}' if own else ''}"
+    settings = _SETTINGS | {
+        "lock_timeout": str(milliseconds),
+        "statement_timeout": str(milliseconds),
+        "idle_in_transaction_session_timeout": str(milliseconds + 5000),
+    }
+    if own:
+        settings["search_path"] = "pg_catalog"
+    set_all = ", ".join(f"pg_catalog.set_config('{name}', '{value}', true)" for name, value in settings.items())
+    return [run(f"BEGIN TRANSACTION READ {'ONLY' if read_only else 'WRITE'}"), run(f"SELECT {set_all}")]  # ours
 
 
 class Examiner:
@@ -56,7 +71,7 @@ class Examiner:
         statement = await self._recall(connection, sql)
         if statement is None:
             statement = await self._take_apart(connection, standing, sql, identity)
-            await connection.execute(f"ROLLBACK; {begin(self._policy)}")
+            connection.ahead(_ROLLBACK, *begin(self._policy))
             await assume(connection, identity)
             self._keep(sql, statement)
         if self._policy.restricts and statement.touched is None:
@@ -69,12 +84,13 @@ class Examiner:
         if statement is None or time.monotonic() > until:
             return None
         if statement.touched is not None and (statement.touched.through or self._policy.restricts):
-            await connection.execute(OWN_PATH)
+            connection.ahead(_OWN)
             if await has_changed(connection, statement.touched):
-                await connection.execute(ROLES_PATH)
+                connection.ahead(_ROLES)
                 return None
-            await check_relations(connection, statement.touched, self._policy)
-            await connection.execute(ROLES_PATH)
+            if self._policy.restricts:
+                await check_relations(connection, statement.touched, self._policy)
+            connection.ahead(_ROLES)
         self._kept.move_to_end(sql)
         return statement
 
@@ -87,10 +103,9 @@ class Examiner:
     async def _take_apart(self, connection: Connection, standing: Standing, sql: str, identity: Identity) -> Statement:
         """Have it parsed READ ONLY first: to parse a literal of a composite type can run a check of a domain in it."""
         bare = check_text(sql)
-        types = await _accept(connection, bare, self._policy)
-        attributes = await _prepare(connection, bare)
+        types, attributes = await _accept(connection, bare, self._policy)
         oids = [*(each.type.oid for each in attributes), *types]
-        await connection.execute(f"ROLLBACK; {begin(self._policy, read_only=not standing.can_probe)}")
+        connection.ahead(_ROLLBACK, *begin(self._policy, read_only=not standing.can_probe))
         await assume(connection, identity)  # names mean to it what they will mean when the statement runs
         known = await _load_kinds(connection, oids, standing)
         kinds = tuple(known[each.type.oid] for each in attributes)
@@ -112,8 +127,7 @@ class Examiner:
         )
 
     async def _probe(self, connection: Connection, sql: str, parameters: int) -> Touched:
-        await define(connection, sql, parameters)
-        await connection.execute(OWN_PATH)
+        connection.ahead(define(sql, parameters), _OWN)
         touched = await read_definition(connection, self._known)
         check_functions(touched, self._policy)
         check_programs(touched, self._policy)
@@ -122,23 +136,12 @@ class Examiner:
         return touched
 
 
-async def _prepare(connection: Connection, sql: str) -> Sequence[Attribute]:
-    """The columns of the result."""
-    try:
-        return (await connection.prepare(sql)).get_attributes()
-    except Exception as error:
-        if state_of(error) or not is_known(error):
-            raise
-        # The driver finds no type behind anyarray, which only a few system views have.
-        raise Refusal("A column has a type that has no values of its own. Cast it: column::text.") from None
-
-
 async def _load_kinds(connection: Connection, oids: list[int], standing: Standing) -> Known:
     if all_known(oids):
         return await load_kinds(connection, oids, standing.path)
-    await connection.execute(OWN_PATH)
+    connection.ahead(_OWN)
     known = await load_kinds(connection, oids, standing.path)
-    await connection.execute(ROLES_PATH)
+    connection.ahead(_ROLES)
     return known
 
 
@@ -158,15 +161,18 @@ def check_text(sql: str) -> str:
     return bare
 
 
-async def _accept(connection: Connection, sql: str, policy: Policy) -> list[int]:
-    """Ask the engine whether this is a cursor's query; gives the types of its parameters.
+async def _accept(connection: Connection, sql: str, policy: Policy) -> tuple[list[int], Sequence[Attribute]]:
+    """Ask the engine whether this is a cursor's query; gives the types of its parameters, and its columns.
 
     Preparing parses and resolves; nothing is planned or run.
     """
     try:
-        prepared = await connection.prepare(DECLARE + sql)
+        return await connection.resolve(DECLARE + sql, sql)
     except Exception as error:
         state = state_of(error)
+        if not state and is_known(error):
+            # The driver finds no type behind anyarray, which only a few system views have.
+            raise Refusal("A column has a type that has no values of its own. Cast it: column::text.") from None
         if state == "0A000":  # a feature that is not supported here: INTO, data-modifying WITH
             raise Refusal(f"{describe_error(error)} Only a statement that reads can be run here.") from None
         if state == "42601" and "multiple commands" in text_of(error):
@@ -177,7 +183,6 @@ async def _accept(connection: Connection, sql: str, policy: Policy) -> list[int]
                 "WITH ... SELECT, VALUES, TABLE, or EXPLAIN of one. Nothing can be changed."
             ) from None
         raise
-    return [kind.oid for kind in prepared.get_parameters()]
 
 
 def _position(error: Exception) -> int:

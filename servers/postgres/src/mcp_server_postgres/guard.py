@@ -77,7 +77,7 @@ async def check_relations(connection: Connection, touched: Touched, policy: Poli
     """Refuse a statement that touches a denied table, or a masked column in whatever expression."""
     masked: dict[int, set[str]] = {}
     names: dict[int, str] = {}
-    for row in await connection.fetch(_FAMILY, list(touched.relations)):
+    for row in await connection.ask(_FAMILY, list(touched.relations)):
         root, schema, name = row["root"], row["schema"], row["name"]
         if policy.denies(schema, name):
             raise Refusal(NOT_SERVED)
@@ -97,7 +97,7 @@ async def check_relations(connection: Connection, touched: Touched, policy: Poli
 async def _check_columns(
     connection: Connection, touched: Touched, masked: dict[int, set[str]], names: dict[int, str]
 ) -> None:
-    rows = await connection.fetch(_COLUMNS, list(masked))
+    rows = await connection.ask(_COLUMNS, list(masked))
     for root, columns in masked.items():
         mine = [row for row in rows if row["root"] == root]
         hidden = spread(columns, {row["name"]: row["made_of"] for row in mine})
@@ -123,9 +123,9 @@ async def find_masked(connection: Connection, oids: list[int], policy: Policy) -
     masked: dict[int, set[str]] = {}
     if not policy.mask_columns:
         return masked
-    for row in await connection.fetch(_FAMILY, oids):
+    for row in await connection.ask(_FAMILY, oids):
         masked.setdefault(row["root"], set()).update(policy.masks(row["schema"], row["name"]))
-    rows = await connection.fetch(_COLUMNS, [root for root, columns in masked.items() if columns])
+    rows = await connection.ask(_COLUMNS, [root for root, columns in masked.items() if columns])
     return {
         root: spread(columns, {row["name"]: row["made_of"] for row in rows if row["root"] == root})
         for root, columns in masked.items()

@@ -107,7 +107,7 @@ async def load_kinds(connection: Connection, oids: Iterable[int], path: list[str
     links: list[tuple[Kind, int, list[int]]] = []
     underlying: list[tuple[int, int]] = []
     while waiting:
-        rows = await connection.fetch(_READ_TYPES, list(waiting), path)
+        rows = await connection.ask(_READ_TYPES, list(waiting), path)
         missing = waiting - {row["oid"] for row in rows}
         known |= {oid: Kind("unknown") for oid in missing}
         waiting = set[int]()

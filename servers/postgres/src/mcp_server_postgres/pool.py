@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from .driver import Connection
+from .messages import Step
 from .policy import Policy
 from .refusals import Refusal, Unavailable
 from .standing import Standing, ask_standing
@@ -51,8 +52,8 @@ class Pool:
         return self._standing
 
     @asynccontextmanager
-    async def transaction(self, begin: str, until: float) -> AsyncGenerator[Connection]:
-        """A connection in a transaction begun with `begin` (our own SQL), which is rolled back whatever happens."""
+    async def transaction(self, begin: Sequence[Step], until: float) -> AsyncGenerator[Connection]:
+        """A connection in a transaction begun with `begin`, which is rolled back whatever happens."""
         if self._inside >= MOST_AT_ONCE:
             raise Refusal(f"{MOST_AT_ONCE} queries are running or waiting here, as many as may. Try again in a moment.")
         self._inside += 1
@@ -63,8 +64,10 @@ class Pool:
             raise
         try:
             yield connection
-        finally:
-            await self._give_back(connection)
+        except BaseException:  # what ran may run still: it has ended when the caller hears of it
+            await asyncio.shield(self._give_back(connection))
+            raise
+        self._give_back(connection)
 
     async def probe(self) -> None:
         """Connect, however busy the others are, and see whether the role is fit; raises as `transaction`."""
@@ -82,19 +85,23 @@ class Pool:
         idle, self._idle = self._idle, []
         await asyncio.gather(*(hang_up(connection) for connection in idle))
 
-    async def _borrow(self, begin: str, until: float) -> Connection:
+    async def _borrow(self, begin: Sequence[Step], until: float) -> Connection:
         await self._take_place(until)
         try:
+            while self._cleaning and not self._idle:  # it takes less than a connection of its own would
+                await asyncio.wait(self._cleaning, return_when=asyncio.FIRST_COMPLETED)
             while self._idle:
                 connection = self._idle.pop()
                 try:
-                    await connection.execute(begin)
+                    if not connection.is_quiet():
+                        await connection.execute("SELECT 1")
                 except asyncio.CancelledError:
                     connection.terminate()
                     raise
                 except Exception:  # it was cut while idle: a fresh one will tell whether all is well
                     connection.terminate()
                     continue
+                connection.ahead(*begin)
                 return connection
             return await self._open(begin)
         except BaseException:
@@ -111,7 +118,7 @@ class Pool:
                 f"{self.policy.query_timeout:g} s. Try again in a moment."
             ) from None
 
-    async def _open(self, begin: str) -> Connection:
+    async def _open(self, begin: Sequence[Step]) -> Connection:
         """Open a fresh connection, unless that failed a moment ago: then say at once what was wrong."""
         if self._failure is not None and time.monotonic() < self._failure[0]:
             raise Unavailable(self._failure[2])
@@ -125,21 +132,23 @@ class Pool:
         try:
             self._standing = await ask_standing(connection)
             self._standing.check(self.policy)
-            await connection.execute(f"ROLLBACK; {begin}")
+            await connection.execute("ROLLBACK")
+            connection.ahead(*begin)
         except BaseException:
             connection.terminate()
             raise
         return connection
 
-    async def _give_back(self, connection: Connection) -> None:
-        """Clean a connection, which goes on where the caller is cancelled meanwhile."""
+    def _give_back(self, connection: Connection) -> asyncio.Task[None]:
+        """Clean a connection, which goes on whatever happens to the caller."""
         task = asyncio.create_task(self._clean(connection))
         self._cleaning.add(task)
         task.add_done_callback(self._cleaning.discard)
-        await asyncio.shield(task)
+        return task
 
     async def _clean(self, connection: Connection) -> None:
         try:
+            connection.forget_ahead()
             if not connection.is_closed():
                 async with asyncio.timeout(CLEANING_SECONDS):
                     await connection.execute(CLEAN)

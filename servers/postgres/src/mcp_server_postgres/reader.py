@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 from .analysis import Touched
 from .answers import CUT_VALUES, MEMORY_CEILING, Column, Row, Sheet, say_bytes, say_rows
-from .driver import Connection
+from .driver import CURSOR, Connection
 from .driver import Row as Record
 from .kinds import Kind
 from .policy import Policy
-from .values import Cell, choose_decoder, decode
+from .values import Cell, choose_decoder, decode, decode_column, weigh_column
 
-CURSOR = '"mcp cursor"'
 SHOWN = 1000  # characters of a value that is too long
 ROW = 16 * 1024 * 1024  # bytes that one row may bring at the very most
 STEP = 2000
@@ -48,19 +47,35 @@ class Reading:
 
     async def run(self, connection: Connection, values: Sequence[str | None], limit: int) -> tuple[Sheet, str | None]:
         """Read at most `limit` rows; the second value says what was left out."""
-        await connection.fetch(f"DECLARE {CURSOR} NO SCROLL CURSOR FOR {self.write()}", *values)
         most = min(limit, self._policy.max_rows)
         sheet = Sheet(most, self._room)
+        wanted = min(STEP, most + 1)
+        batch = await connection.open(self.write(), values, _fetch(wanted))
         while True:
-            wanted = min(STEP, most + 1 - len(sheet.rows))
-            batch = await connection.fetch(f"FETCH {wanted} FROM {CURSOR}")
-            for record in batch:
+            for record in self._take_step(batch, sheet):
                 if len(sheet.rows) == most:
                     return sheet, say_rows(limit, self._policy)
                 if self._is_blank(record) or not sheet.take(self._read_row(record, sheet)):
                     return sheet, say_bytes(len(sheet.rows), sheet.room)
             if len(batch) < wanted:
                 return sheet, None
+            wanted = min(STEP, most + 1 - len(sheet.rows))
+            batch = await connection.fetch(_fetch(wanted))
+
+    def _take_step(self, batch: Sequence[Record], sheet: Sheet) -> Sequence[Record]:
+        """Take the rows of a step column by column, and give those that are left: all of them, unless all fit.
+
+        It takes half the time, most of which a column spends in loops of the interpreter's own.
+        """
+        taken = batch[: sheet.most - len(sheet.rows)]
+        columns: list[Sequence[object]] = list(zip(*taken, strict=True))
+        if not columns or (
+            self._long and any(columns.pop())
+        ):  # values that were cut, or rows left blank, come with a word
+            return batch
+        cells = [decode_column(values, kind) for values, kind in zip(columns, self._statement.kinds, strict=True)]
+        weight = 2 * len(taken) + sum(map(weigh_column, cells))
+        return batch[len(taken) :] if sheet.take_all(list(map(list, zip(*cells, strict=True))), weight) else batch
 
     def write(self) -> str:
         """Write the statement so that every value comes in a form the driver reads, cut where it is too long.
@@ -124,6 +139,10 @@ class Reading:
             _say_cut(record[place], sizes[str(place)]) if str(place) in sizes else decode(record[place], kind)
             for place, kind in enumerate(kinds)
         ]
+
+
+def _fetch(rows: int) -> str:
+    return f"FETCH {rows} FROM {CURSOR}"
 
 
 def _say_cut(value: object, length: str) -> Cell:

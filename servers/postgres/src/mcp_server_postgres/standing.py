@@ -118,7 +118,8 @@ async def _try_to_define(connection: Connection) -> str:
     """Define what nothing is wrong with, where an event trigger may forbid it; gives what it says against it."""
     await connection.execute("ROLLBACK; BEGIN TRANSACTION READ WRITE")
     try:
-        await define(connection, "SELECT 1", 0)
+        connection.ahead(define("SELECT 1", 0))
+        await connection.ask("SELECT 1")
     except Exception as error:
         if not state_of(error) or not is_known(error):
             raise

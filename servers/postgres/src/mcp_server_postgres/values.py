@@ -28,7 +28,7 @@ import binascii
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias, cast
 
 from .kinds import Kind
@@ -74,6 +74,19 @@ def choose_decoder(kind: Kind) -> Callable[[object], Cell]:
 
     chosen = {"text": decode_plain, "int": decode_small, "numeric": decode_short}
     return chosen.get(kind.form) or (lambda value: decode(value, kind))
+
+
+def decode_column(values: Sequence[object], kind: Kind) -> Sequence[Cell]:
+    """Give the JSON forms of a column's values."""
+    if kind.form in ("int", "text", "bool"):
+        kinds = set(map(type, values))
+        if kinds == {str} or kinds == {bool}:
+            return cast("Sequence[Cell]", values)
+        if kinds == {int}:
+            numbers = cast("Sequence[int]", values)
+            if min(numbers) >= -SAFE_INTEGER and max(numbers) <= SAFE_INTEGER:
+                return numbers
+    return list(map(choose_decoder(kind), values))
 
 
 def decode_text(text: str, kind: Kind) -> Cell:
@@ -241,6 +254,17 @@ def weigh_row(row: Iterable[Cell]) -> int:
         else:
             weight += weigh(value)
     return weight
+
+
+def weigh_column(values: Sequence[Cell]) -> int:
+    """Count the bytes that the values of a column will take as JSON, nearly."""
+    kinds = set(map(type, values))
+    if kinds <= {int, float}:
+        return len(values) + len("".join(map(repr, values)))
+    if kinds == {str}:
+        text = "".join(cast("Sequence[str]", values))
+        return 3 * len(values) + (len(text) if text.isascii() else len(text.encode("utf-8", "replace")))
+    return sum(map(weigh, values))
 
 
 def weigh(value: Cell) -> int:
