@@ -263,7 +263,7 @@ def choose_names(names: Iterable[str], prefix: str) -> list[str]:
 def _to_table(result: Result) -> Table:
     return Table(
         columns=[Column(column.name, column.type) for column in result.columns],
-        rows=[list[object](row) for row in result.rows],
+        rows=list(map(list, result.rows)),
         row_count=len(result.rows),
         truncated=result.truncated,
         elapsed_ms=result.elapsed_ms,
