@@ -87,6 +87,30 @@ def test_a_call_that_is_cancelled_is_cancelled_in_the_database(reader: Desk, sho
     assert reader.one("SELECT 1") == 1
 
 
+def test_a_call_that_is_cancelled_while_it_is_planned_leaves_its_connection_fit(desk: Opener, shop: Shop) -> None:
+    command(
+        shop.superuser,
+        "CREATE OR REPLACE FUNCTION dawdles() RETURNS int LANGUAGE plpgsql IMMUTABLE AS "
+        "$$BEGIN FOR i IN 1..2000000000 LOOP END LOOP; RETURN 1; END$$",
+    )
+    planning = desk(Policy(query_timeout=19))
+    before = planning.one("SELECT pg_backend_pid()")
+    asked = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DECLARE%dawdles%' AND state = 'active'"
+
+    async def play() -> None:
+        task = asyncio.create_task(planning.database.query("SELECT id FROM customers WHERE id = dawdles()"))
+        async with asyncio.timeout(8):
+            while not (await asyncio.to_thread(command, shop.superuser, asked))[0][0]:
+                pass
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    planning.run(play())
+    assert command(shop.superuser, asked) == [(0,)]
+    assert planning.one("SELECT pg_backend_pid()") == before
+
+
 def test_rows_are_cut_and_the_answer_says_how_to_go_on(desk: Opener) -> None:
     few = desk(Policy(max_rows=50))
     cut = few.run(few.database.query("SELECT id FROM big ORDER BY id", None, 10))

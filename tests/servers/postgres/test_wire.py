@@ -77,6 +77,52 @@ def test_a_long_row_becomes_an_error_and_the_rest_of_its_statement_is_dropped() 
     assert b"FETCH" not in passed
 
 
+AHEAD = [
+    (b"1", b""),
+    (b"t", b"\0\1\0\0\0\x17"),
+    (b"n", b""),
+    (b"S", b"a\0b\0"),
+    (b"D", b"row"),
+    (b"C", b"BEGIN\0"),
+    (b"T", b"what"),
+]
+ANSWERS = 5  # neither rows nor what the database says beside
+
+
+@given(cuts=st.lists(st.integers(0, 120), max_size=8), described_as=st.sampled_from([None, message(b"T", b"what")]))
+def test_answers_to_what_was_sent_ahead_are_taken_out(cuts: list[int], described_as: bytes | None) -> None:
+    driver = Driver()
+    sieve = Sieve(driver)
+    sieve.expect(ANSWERS, described_as)
+    own = message(b"1", b"") + message(b"D", b"mine") + message(b"C", b"FETCH 1\0") + READY
+    stream = b"".join(message(kind, body) for kind, body in AHEAD) + own
+    edges = sorted({0, len(stream), *(min(cut, len(stream)) for cut in cuts)})
+    for start, end in pairwise(edges):
+        sieve.data_received(stream[start:end])
+    assert driver.data == message(b"S", b"a\0b\0") + own
+    assert sieve.descriptions == [message(*AHEAD[1]), message(*AHEAD[6])]
+
+
+def test_an_error_in_what_was_sent_ahead_is_the_driver_s() -> None:
+    driver = Driver()
+    sieve = Sieve(driver)
+    sieve.expect(ANSWERS)
+    sieve.data_received(message(b"1", b"") + error(b"no") + READY + message(b"D", b"next"))
+    assert driver.data == error(b"no") + READY + message(b"D", b"next")
+
+
+def test_rows_that_are_described_otherwise_become_an_error() -> None:
+    driver = Driver()
+    sieve = Sieve(driver)
+    sieve.expect(1, message(b"T", b"as it was"))
+    sieve.data_received(message(b"T", b"as it is") + message(b"D", b"row") + message(b"C", b"FETCH 1\0") + READY)
+    assert f"C{wire.CHANGED}\0".encode() in driver.data
+    assert driver.data.endswith(READY)
+    assert b"row\0" not in driver.data
+    sieve.data_received(message(b"D", b"next"))
+    assert driver.data.endswith(READY + message(b"D", b"next"))
+
+
 def test_what_a_transport_says_beside_is_passed_on() -> None:
     said: list[str] = []
 

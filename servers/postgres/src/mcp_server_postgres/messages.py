@@ -8,8 +8,6 @@ driver takes the error for that of its own.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-SYNC = b"S\0\0\0\4"
-
 
 @dataclass(frozen=True, slots=True)
 class Step:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it has none
 
 from .driver import CURSOR, OWN_PATH, Attribute, Prepared, Row, state_of
-from .messages import SYNC, Step, declare, parse, read_types, resolve, run
+from .messages import Step, declare, parse, read_types, resolve, run
 from .wire import CHANGED, Sieve
 
 MOST_CURSORS = 64  # whose rows are known before they come
@@ -31,7 +31,6 @@ class Session(asyncpg.Connection):
         self._steps: list[Step] = []
         self._known: dict[str, object] = {}  # our own statements, as the driver describes them
         self._cursors: OrderedDict[tuple[str, str], tuple[bytes, object]] = OrderedDict()
-        self._asks_for_types = False
 
     # --- what is sent ahead ---
 
@@ -97,11 +96,7 @@ class Session(asyncpg.Connection):
     async def _prepare_fetch(self, fetch: str) -> object:
         """Prepare what `write` of reader.py gives columns that the driver knows; it stays prepared, unlike others."""
         self._send()
-        try:
-            statement = await self._driver.prepare("", fetch, None, record_class=self._driver.get_record_class())
-        except asyncio.CancelledError:
-            self._pipe.write(SYNC)
-            raise
+        statement = await self._driver.prepare("", fetch, None, record_class=self._driver.get_record_class())
         if statement._init_types():
             raise RuntimeError("a column has a type that the driver does not know")
         statement._init_codecs()
@@ -121,21 +116,14 @@ class Session(asyncpg.Connection):
         return await self._driver.bind_execute(statement, args, "", 0, False, None)
 
     async def _get_statement(self, *args: Any, **options: Any) -> Any:
-        """Prepare; the driver asks for an answer without a Sync, so whoever gives up must send one."""
+        """Prepare, behind what is sent ahead."""
         self._send()
-        try:
-            return await super()._get_statement(*args, **options)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # as above
-        except asyncio.CancelledError:
-            if not self._asks_for_types and not self.is_closed():
-                self._pipe.write(SYNC)
-            raise
+        return await super()._get_statement(*args, **options)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # as above
 
     async def _introspect_types(self, typeoids: object, timeout: object) -> "tuple[Any, Any]":
         """The driver asks for types that it does not know in SQL that any schema of the path could give a meaning."""
-        self._asks_for_types = True
         await self.execute(f"SAVEPOINT asking; {OWN_PATH}")
         try:
             return await super()._introspect_types(typeoids, timeout)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # as above
         finally:
             await self.execute("ROLLBACK TO SAVEPOINT asking; RELEASE SAVEPOINT asking")
-            self._asks_for_types = False
