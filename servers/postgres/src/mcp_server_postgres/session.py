@@ -102,7 +102,7 @@ class Session(asyncpg.Connection):
         statement._init_codecs()
         return statement
 
-    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # the driver's
+    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:
         """Run SQL of our own, which takes no parameters; a simple query would be lost behind an error sent ahead."""
         if self._steps:
             await self.ask("SELECT 1")
