@@ -7,22 +7,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.operations.logs import NOON, read_records
-from tests.operations.shop import audited, make_server, sound_calls
+from tests.operations.shop import audited, sound_calls
 from tests.stage import MODERN, in_both_eras, scene
 
 from mcp_kernel.auth.policy import read_policy
 from mcp_kernel.auth.resource.document import Document
-from mcp_kernel.operations.audit import AuditStage
-from mcp_kernel.operations.audit_file import AuditFile
-from mcp_kernel.operations.audit_writer import AuditWriter
 from mcp_kernel.operations.limits import Allowance, LimitStage
 from mcp_kernel.operations.rates import Rate
 from mcp_kernel.server.access import Authorization
-from mcp_kernel.server.principal import Knock, Principal, Refusal
-from mcp_kernel.testing.asgi import Site
+from mcp_kernel.server.principal import Principal
 from mcp_kernel.testing.memory import Refused
-from mcp_kernel.transports.http import HttpApp, HttpOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -182,42 +176,6 @@ def test_a_refusal_of_a_stage_is_told_from_a_failure(connect: Connect, revision:
         ("allowed", None),
         ("refused", "limit"),
     ]
-
-
-class Closed:
-    """A gate that lets one in."""
-
-    async def admit(self, knock: Knock) -> Principal | Refusal:
-        """Ask for the word."""
-        return Principal("ann") if knock.values(b"authorization") else Refusal(401, "Who are you?")
-
-    def document(self, knock: Knock) -> bytes | None:
-        """There is none."""
-
-    async def close(self) -> None:
-        """Hold nothing."""
-
-
-def test_who_is_turned_away_at_the_gate_is_written_down_and_a_flood_is_counted(tmp_path: Path) -> None:
-    path = tmp_path / "audit.jsonl"
-
-    @scene
-    async def play() -> None:
-        server = make_server()
-        log = AuditWriter(AuditFile(path, NOON))
-        gate = AuditStage(log).watch(Closed())
-        async with Site(HttpApp(server, HttpOptions(gate=gate))) as site:
-            assert await site.post("{", {"authorization": "x"}).started() == 400
-            for _ in range(700):
-                assert await site.post("{").started() == 401
-        await log.close()
-
-    play()
-    records = read_records(path)
-    assert 600 <= len(records) <= 620
-    first = records[0]
-    assert (first["event"], first["refused_by"], first["status"]) == ("refused", "gate", 401)
-    assert (first["http"], first["address"], first["reason"]) == ("POST /mcp", "127.0.0.1", "Who are you?")
 
 
 @in_both_eras

@@ -55,7 +55,6 @@ def prepare(server: Server, arguments: argparse.Namespace) -> Gate | None:
         from mcp_kernel.server.access import Authorization
 
         gate = _open_gate(server, arguments, [_regulate(limit), _redact(audit)])
-        gate = gate if audit is None else audit.watch(gate)
         stages.append(Authorization())
     server.use([*stages, *([limit] if limit else [])])
     return gate
@@ -71,12 +70,15 @@ def _keep_audit(server: Server, arguments: argparse.Namespace) -> AuditStage | N
         raise Unfit("an audit log is of one process, and --workers starts several: start replicas, each with its own")
     from mcp_kernel.operations.audit import AuditStage
     from mcp_kernel.operations.audit_file import AuditFile, Unusable
+    from mcp_kernel.operations.audit_refusals import Refusals
     from mcp_kernel.operations.audit_writer import AuditWriter
 
     try:
         writer = AuditWriter(AuditFile(Path(arguments.audit_log), time.time()))
     except Unusable as error:
         raise Unfit(f"--audit-log: {error}") from None
+    server.refusals = Refusals(writer)
+    server.on_close(server.refusals.close)
     server.on_close(writer.close)
     return AuditStage(writer, required=arguments.audit_required)
 

@@ -2,7 +2,8 @@
 
 A request that becomes a task has two lines with the same `call`: one with its handle, one with its end. With `required`
 a request that runs a handler has one more, `opened`, which is on the disk before the handler runs; while the log cannot
-be written, such requests are refused. Requests that are turned away by the gate have a line `refused`.
+be written, such requests are refused. Requests that are refused before they are one in flight have a line `refused`
+(`audit_refusals.py`).
 """
 
 from __future__ import annotations
@@ -18,9 +19,7 @@ from typing import TYPE_CHECKING, Final, cast
 from mcp_kernel.errors import INTERNAL_ERROR, MISSING_CAPABILITY, ProtocolError, ToolError, Unsupported
 from mcp_kernel.operations.audit_file import write_time
 from mcp_kernel.operations.audit_writer import AuditWriter, Unwritable
-from mcp_kernel.operations.rates import MemoryBuckets, Rate
-from mcp_kernel.operations.redaction import Redaction, hide_user
-from mcp_kernel.server.principal import Gate, Knock, Principal, Refusal
+from mcp_kernel.operations.redaction import Redaction, cut, hide_user
 from mcp_kernel.server.results import ToolResult
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ UNAVAILABLE: Final = -32000
 """The error code of a refusal because the log cannot be written."""
 
 _UNAVAILABLE_STATUS: Final = 503  # HTTP
-_LONGEST: Final = 200  # characters of a name
 _FREE: Final = frozenset(
     {
         "initialize",
@@ -46,8 +44,6 @@ _FREE: Final = frozenset(
     }
 )
 """What runs no handler, and is answered though the log cannot be written: a client may look around."""
-
-_TURNED_AWAY: Final = Rate(600, 60.0)  # lines about those at the gate; what is more is counted
 
 
 class AuditStage:
@@ -101,10 +97,6 @@ class AuditStage:
     def redact(self, redaction: Redaction) -> None:
         """Keep other parts of arguments from now on."""
         self.redaction = redaction
-
-    def watch(self, gate: Gate) -> Gate:
-        """Return a gate that writes down whom this one turns away."""
-        return _WatchedGate(gate, self)
 
 
 class _Entry:
@@ -161,7 +153,7 @@ class _Entry:
         info = exchange.caller.info or {}
         record: JsonObject = {"time": write_time(self._started), "event": event, "call": self._call}
         record["principal"] = None if exchange.principal is None else exchange.principal.name
-        record["client"] = _cut(f"{info.get('name', '')} {info.get('version', '')}".strip())
+        record["client"] = cut(f"{info.get('name', '')} {info.get('version', '')}".strip())
         if exchange.address is not None:
             record["address"] = exchange.address
         record["revision"] = exchange.caller.revision.name
@@ -175,7 +167,7 @@ def _find_target(exchange: Exchange) -> JsonObject:
     params, method = exchange.request.params, exchange.request.method
     target: JsonObject = {}
     if isinstance(name := params.get("name"), str):
-        target["prompt" if method == "prompts/get" else "tool"] = _cut(name)
+        target["prompt" if method == "prompts/get" else "tool"] = cut(name)
     if isinstance(uri := params.get("uri"), str):
         target["uri"] = hide_user(uri)
     return target
@@ -201,46 +193,3 @@ def _read_ending(exchange: Exchange) -> tuple[str, int | None]:
     if exchange.ending is None:  # the handler cancelled itself
         return "internal error", INTERNAL_ERROR
     return ("asked" if exchange.ending.value == "parked" else exchange.ending.value), None
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
-
-
-class _WatchedGate:
-    """Writes down whom the gate behind it turns away; of a flood the lines are bounded, and the rest is counted."""
-
-    def __init__(self, gate: Gate, stage: AuditStage) -> None:
-        self._gate = gate
-        self._stage = stage
-        self._buckets = MemoryBuckets()
-        self._uncounted = 0
-
-    async def admit(self, knock: Knock) -> Principal | Refusal:
-        """Have the gate say who asks."""
-        admitted = await self._gate.admit(knock)
-        if isinstance(admitted, Refusal):
-            if await self._buckets.take({"gate": _TURNED_AWAY}, time.monotonic()) > 0:
-                self._uncounted += 1
-            else:
-                self._stage.log.note(self._describe(knock, admitted))
-        return admitted
-
-    def document(self, knock: Knock) -> bytes | None:
-        """Return what the gate answers to everybody."""
-        return self._gate.document(knock)
-
-    async def close(self) -> None:
-        """Let the gate go."""
-        await self._gate.close()
-
-    def _describe(self, knock: Knock, refusal: Refusal) -> JsonObject:
-        record: JsonObject = {"time": write_time(self._stage.clock()), "event": "refused", "principal": None}
-        if knock.client is not None:
-            record["address"] = knock.client
-        record |= {"http": f"{_cut(knock.method)} {_cut(knock.path)}", "decision": "refused", "refused_by": "gate"}
-        record |= {"status": refusal.status, "reason": _cut(refusal.reason)}
-        if self._uncounted:
-            record["more"] = self._uncounted  # that were turned away since the last such line
-            self._uncounted = 0
-        return record

@@ -64,7 +64,11 @@ class MemoryBuckets:
         return len(self._full_at)
 
     async def take(self, demands: Mapping[str, Rate], now: float) -> float:
-        """Take one call out of each bucket, or out of none; see `Buckets.take`. It never waits."""
+        """See `Buckets.take`. It never waits."""
+        return self.take_now(demands, now)
+
+    def take_now(self, demands: Mapping[str, Rate], now: float) -> float:
+        """Take one call out of each bucket, or out of none; see `Buckets.take`."""
         full_at = self._full_at
         after = {key: max(full_at.get(key, now), now) + rate.seconds / rate.count for key, rate in demands.items()}
         # A billionth of a period is what adding up its parts may be wrong by.

@@ -32,6 +32,7 @@ SECRETS: Final = (
 
 _CUT: Final = "[cut]"
 _LONGEST: Final = 1000  # characters of a text
+_LONGEST_NAME: Final = 200
 _ROOM: Final = 16_384  # characters of all arguments together
 _USER: Final = re.compile(r"(?<=://)[^/?#@\s]*@")  # of a URI: a name, and often a password
 
@@ -107,6 +108,11 @@ class _Room:
         most = min(_LONGEST, self._left)
         self._left -= min(len(text), most)
         return text if len(text) <= most else f"{text[:most]}… {_CUT}, {len(text)} characters"
+
+
+def cut(text: str) -> str:
+    """A name, or a sentence, cut to what can be read."""
+    return text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}…"
 
 
 def hide_user(uri: str) -> str:

@@ -32,7 +32,6 @@ from mcp_kernel.protocol.jsonrpc import (
     Notification,
     Prepared,
     Request,
-    RequestId,
     Response,
     decode,
     encode,
@@ -49,7 +48,7 @@ from mcp_kernel.server.tools import call_tool, find_mirrored
 if TYPE_CHECKING:
     from mcp_kernel.server.peer import Peer
     from mcp_kernel.server.pipeline import Answer, Method
-    from mcp_kernel.server.principal import Headers
+    from mcp_kernel.server.principal import Headers, Refused
 
 _LOG = logging.getLogger("mcp_kernel")
 
@@ -60,7 +59,7 @@ def receive(peer: Peer, data: bytes) -> None:
         message = decode(data)
     except ProtocolError as error:
         _give_up(peer, error)
-        reject(error, peer.reply)
+        reject(peer, error, peer.reply)
         return
     if type(message) is Request:
         _serve(peer, message, peer.reply, None)
@@ -70,11 +69,27 @@ def receive(peer: Peer, data: bytes) -> None:
         take(peer, cast("Message", message), peer.reply)
 
 
-def reject(error: ProtocolError, sink: Sink, identifier: RequestId | None = None) -> None:
+def reject(peer: Peer, error: ProtocolError, sink: Sink, request: Request | None = None) -> None:
     """Answer what never became an exchange; an id that could not be read is left out."""
+    identifier = None if request is None else request.id
     if isinstance(error, InvalidMessage):
         identifier = error.id
+    if peer.server.refusals is not None:
+        peer.server.refusals(_describe_refused(peer, error, request))
     sink(encode(Failure(identifier, error.code, error.message, error.data)), error.status)
+
+
+def _describe_refused(peer: Peer, error: ProtocolError, request: Request | None) -> Refused:
+    from mcp_kernel.server.principal import Refused
+
+    return Refused(
+        by="protocol",
+        reason=error.message,
+        principal=peer.principal,
+        address=peer.address,
+        code=error.code,
+        method=None if request is None else request.method,
+    )
 
 
 class _Batch:
@@ -97,14 +112,14 @@ class _Batch:
 def take_batch(peer: Peer, messages: list[Message | InvalidMessage], sink: Sink) -> None:
     """Take the members of a batch; their answers go to the sink together, None when there are none."""
     if not peer.session.revision.batching or not peer.session.is_open:
-        reject(InvalidMessage("batches exist in revision 2025-03-26 alone"), sink)
+        reject(peer, InvalidMessage("batches exist in revision 2025-03-26 alone"), sink)
         return
     expected = sum(isinstance(message, Request | InvalidMessage) for message in messages)
     batch = _Batch(expected, sink)
     for message in messages:
         if isinstance(message, InvalidMessage):
             _give_up(peer, message)
-            reject(message, batch.take)
+            reject(peer, message, batch.take)
         else:  # `initialize` too: the session is open, and refuses a second one
             take(peer, message, batch.take)
 
@@ -125,12 +140,12 @@ def take(peer: Peer, message: Message, sink: Sink, headers: Mapping[str, str] | 
 def _serve(peer: Peer, request: Request, sink: Sink, headers: Mapping[str, str] | None) -> None:
     identifier, method, _ = request
     if identifier in peer.exchanges:
-        reject(ProtocolError(INVALID_REQUEST, "A request with this id is in flight"), sink, identifier)
+        reject(peer, ProtocolError(INVALID_REQUEST, "A request with this id is in flight"), sink, request)
         return
     try:
         exchange = _open(peer, request, sink, headers)
     except ProtocolError as error:
-        reject(error, sink, identifier)
+        reject(peer, error, sink, request)
         return
     stages = peer.server.stages
     try:

@@ -1,30 +1,16 @@
-"""What a server is watched with from outside its requests: how they came, and who counts."""
+"""What a server is watched with from outside its requests."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, MutableMapping
 
     Receive = Callable[[], Awaitable[MutableMapping[str, object]]]
     Send = Callable[[MutableMapping[str, object]], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """How a request came over HTTP: its headers by lower-case name, and the address at the other end."""
-
-    headers: Mapping[str, str]
-    client: str | None
-
-
-ARRIVAL: Final[ContextVar[Arrival | None]] = ContextVar("mcp_kernel.arrival", default=None)
-"""Of the request that is served, where it came over HTTP and the server has stages; None elsewhere."""
 
 
 class Monitor(Protocol):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mcp_kernel.server.channel import Send
     from mcp_kernel.server.peer import Outlet, Peer
     from mcp_kernel.server.pipeline import Answer, Method, Stage
-    from mcp_kernel.server.principal import Principal
+    from mcp_kernel.server.principal import Principal, Refused
     from mcp_kernel.server.readiness import Readiness
     from mcp_kernel.server.repeats import Answers
     from mcp_kernel.server.store import Store
@@ -117,6 +117,8 @@ class Server:
     """Where answers to calls with an idempotency key are kept; in memory for a day, where nothing else is set."""
     store: Store | None = None
     """What is shared with the other processes that serve the same clients, where anything is."""
+    refusals: Callable[[Refused], None] | None = None
+    """Who hears of requests that are refused before any stage sees them."""
 
     # --- declaring ---
 
@@ -321,9 +323,8 @@ class Server:
 
     def offers(self, kind: Kind, view: View | None) -> bool:
         """Tell whether there is anything of a kind for whoever has this view."""
-        if kind == "resources":
-            return self.resources.any_shown(view)
-        return self.tools.any_shown(view) if kind == "tools" else self.prompts.any_shown(view)
+        registries = {"tools": self.tools, "prompts": self.prompts, "resources": self.resources}
+        return registries[kind].any_shown(view)
 
     def cache_hints(self, method: str) -> tuple[int, str]:
         """How long, in milliseconds, and by whom a result of this method may be kept (server/utilities/caching)."""

@@ -13,7 +13,7 @@ from typing import Final, cast
 
 from mcp_kernel.errors import ProtocolError
 from mcp_kernel.protocol.jsonrpc import Failure, InvalidMessage, decode, encode
-from mcp_kernel.server.monitor import ARRIVAL, Arrival, Monitor
+from mcp_kernel.server.monitor import Monitor
 from mcp_kernel.server.principal import Gate, Refusal
 from mcp_kernel.server.server import Server
 from mcp_kernel.transports import http_modern
@@ -125,22 +125,16 @@ class HttpApp:
         return begun if begun is None or isinstance(begun, Answer) else _go_on(begun)
 
     async def _arrive(self, incoming: Incoming) -> None:
-        """Serve a request; where there are stages, they can see how it came."""
-        if self._server.stages is None:
-            await self._serve(incoming)
-            return
-        client = cast("tuple[str, int] | None", incoming.scope.get("client"))
-        token = ARRIVAL.set(Arrival(incoming.headers, client[0] if client else None))
-        try:
-            await self._serve(incoming)
-        finally:
-            ARRIVAL.reset(token)
+        """Serve a request; whoever keeps an account of them hears of it where it is refused."""
+        incoming.refusals = self._server.refusals
+        await self._serve(incoming)
 
     async def _serve(self, incoming: Incoming) -> None:
         refusal = self._admission.refuse(incoming.headers)
         if refusal is not None:
             _LOG.warning("%s", refusal.reason, extra={"knock": incoming.knock()})
             self._count_refusal("admission", refusal.status)
+            incoming.refused_by = "admission"
             await incoming.refuse(refusal.status, refusal.reason)
             return
         self._share(incoming)
@@ -201,6 +195,7 @@ class HttpApp:
         admitted = await gate.admit(knock)
         if isinstance(admitted, Refusal):
             self._count_refusal("gate", admitted.status)
+            incoming.refused_by = "gate"
             await incoming.refuse(admitted.status, admitted.reason, admitted.headers)
             return True
         incoming.principal = admitted
@@ -247,6 +242,7 @@ class HttpApp:
             message = decode(body)
         except ProtocolError as error:
             identifier = error.id if isinstance(error, InvalidMessage) else None
+            incoming.report(400, error.message, error.code)
             await incoming.respond_json(400, encode(Failure(identifier, error.code, error.message)))
             return
         await self._route(message, incoming).post(message, incoming)

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, TypeAlias, cast
 
 from mcp_kernel.errors import INVALID_REQUEST
 from mcp_kernel.protocol.jsonrpc import Failure, encode
-from mcp_kernel.server.principal import BODY, CERTIFICATE, Headers, Knock, Principal
+from mcp_kernel.server.principal import BODY, CERTIFICATE, Headers, Knock, Principal, Refused
 
 Scope: TypeAlias = MutableMapping[str, object]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, object]]]
@@ -71,6 +71,7 @@ class Incoming:
     `root` is where the application is mounted, `path` what follows. `principal` is who is authenticated, as the layer
     in front of the application says with `PRINCIPAL` in the scope, or the gate; None where nobody is. `body` is there
     where it came whole with the head. Without `receive` and `send` it is a request that is answered at once.
+    `refusals` hears of what is refused, and `refused_by` says who would refuse it now (`server.principal.Refused`).
     """
 
     __slots__ = (
@@ -83,6 +84,8 @@ class Incoming:
         "path",
         "principal",
         "query",
+        "refusals",
+        "refused_by",
         "root",
         "scope",
     )
@@ -97,6 +100,8 @@ class Incoming:
         self.headers = _read_headers(cast("Iterable[tuple[bytes, bytes]]", scope["headers"]))
         self.body = cast("bytes | None", scope.get(BODY))
         self.principal = cast("Principal | None", scope.get(PRINCIPAL))
+        self.refusals: Callable[[Refused], None] | None = None
+        self.refused_by = "http"
         self.extra: Pairs = []  # headers that every answer to this request carries
         self.scope = scope
         self._receive = receive
@@ -175,6 +180,7 @@ class Incoming:
 
     async def refuse(self, status: int, reason: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         """Answer with a JSON-RPC error that has no id: the request was not read so far."""
+        self.report(status, reason)
         body = encode(Failure(None, INVALID_REQUEST, reason))
         await self.respond(status, body, (JSON, *headers))
 
@@ -184,6 +190,16 @@ class Incoming:
             await self.respond_json(*begun)
         elif begun is not None:
             await begun(self)
+
+    def report(self, status: int, reason: str, code: int | None = None) -> None:
+        """Tell whoever keeps an account of it that the request is refused."""
+        if self.refusals is not None:
+            who = self.principal
+            by = self.refused_by if code is None else "protocol"
+            http = f"{self.method} {self.root}{self.path}"
+            self.refusals(
+                Refused(by=by, reason=reason, principal=who, address=self.address, status=status, code=code, http=http)
+            )
 
     async def leave(self) -> None:
         """Answer a client that is gone: nobody gets it, but a framework around takes no answer at all for a failure."""

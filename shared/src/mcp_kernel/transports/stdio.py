@@ -14,9 +14,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from mcp_kernel.errors import PARSE_ERROR
+from mcp_kernel.errors import PARSE_ERROR, ProtocolError
 from mcp_kernel.protocol.framing import DEFAULT_LINE_LIMIT, Lines, Oversized
-from mcp_kernel.protocol.jsonrpc import Failure, encode
+from mcp_kernel.server import dispatch
 from mcp_kernel.server.exchange import Exchange
 from mcp_kernel.server.peer import Peer
 from mcp_kernel.server.server import Server
@@ -107,7 +107,7 @@ class Connection:
 
     def _refuse_line(self) -> None:
         text = f"A line was longer than {self._line_limit} bytes and was discarded"
-        self.send(encode(Failure(None, PARSE_ERROR, text)), None)
+        dispatch.reject(self._peer, ProtocolError(PARSE_ERROR, text), self._peer.reply)
 
     def _end(self) -> None:
         self._reader.close()
