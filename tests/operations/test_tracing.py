@@ -10,10 +10,12 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import SpanKind, StatusCode, get_current_span
+from opentelemetry.trace import SpanKind, StatusCode, get_current_span, get_tracer
 from tests.operations.watching import SECRET, Shop
 from tests.stage import LEGACY, META, MODERN, scene
 from tests.transports.guests import Member, Modern
@@ -37,9 +39,18 @@ class Recorder:
 
     def __init__(self, server: Server) -> None:
         self._kept = InMemorySpanExporter()
-        provider = TracerProvider()
-        provider.add_span_processor(SimpleSpanProcessor(self._kept))
-        server.use([Tracing(provider)])
+        self.spans = TracerProvider()
+        self.spans.add_span_processor(SimpleSpanProcessor(self._kept))
+        self._figures = InMemoryMetricReader()
+        server.use([Tracing(self.spans, MeterProvider([self._figures]))])
+
+    def durations(self) -> list[HistogramDataPoint]:
+        """What was measured, by what is said of it."""
+        data = self._figures.get_metrics_data()
+        assert data is not None
+        (metric,) = data.resource_metrics[0].scope_metrics[0].metrics
+        assert (metric.name, metric.unit) == ("mcp.server.operation.duration", "s")
+        return [point for point in metric.data.data_points if isinstance(point, HistogramDataPoint)]
 
     def named(self, name: str) -> ReadableSpan:
         (found,) = [span for span in self._kept.get_finished_spans() if span.name == name]
@@ -84,16 +95,18 @@ async def test_a_failure_is_recorded_without_its_text(connect: Connect) -> None:
             with pytest.raises(Exception, match=r"Too many|Internal error|Unknown tool"):
                 await client.call_tool(tool, {})
     expected = {
-        "tools/call refuse": ("tool_error", None),
-        "tools/call limit": ("-32000", "-32000"),
-        "tools/call fail": ("LookupError", "-32603"),
-        "tools/call": ("-32602", "-32602"),  # the name of a tool that is not there is no name for a span
+        "tools/call refuse": ("tool_error", None, None),
+        "tools/call limit": ("-32000", "-32000", "Too many"),
+        "tools/call fail": ("LookupError", "-32603", None),
+        "tools/call": (None, "-32602", None),  # the name of a tool that is not there is no name for a span
     }
-    for name, (kind, code) in expected.items():
+    for name, (kind, code, said) in expected.items():
         span = recorder.named(name)
         found = attributes(span)
-        assert (found["error.type"], found.get("rpc.response.status_code")) == (kind, code)
-        assert span.status.status_code is StatusCode.ERROR
+        assert (found.get("error.type"), found.get("rpc.response.status_code")) == (kind, code)
+        failed = kind is not None  # a request that nobody could serve is its caller's failure
+        assert span.status.status_code is (StatusCode.ERROR if failed else StatusCode.UNSET)
+        assert span.status.description == said
         assert SECRET not in span.to_json()
         assert "made-up" not in span.to_json()
 
@@ -131,8 +144,54 @@ async def test_over_http_the_headers_name_the_parent_unless_the_message_does() -
     assert [f"{span.parent.span_id:016x}" for span in (listed, called) if span.parent] == [SPAN, "00f067aa0ba902b7"]
     found = attributes(recorder.named("prompts/list"))
     assert (found["network.transport"], found["network.protocol.name"]) == ("tcp", "http")
+    assert found["network.protocol.version"] == "1.1"
     assert len(str(found["mcp.session.id"])) == 16
     assert found["client.address"] == "127.0.0.1"
+    assert isinstance(found["client.port"], int)
+    assert [f"{link.context.span_id:016x}" for link in called.links] == [SPAN]  # what carried it
+    assert not listed.links
+
+
+@scene
+async def test_the_span_around_is_the_parent_unless_the_message_names_one(connect: Connect) -> None:
+    shop = Shop()
+    recorder = Recorder(shop.server)
+    tracer = get_tracer("host", tracer_provider=recorder.spans)
+    with tracer.start_as_current_span("host") as host:
+        async with connect(shop.server, MODERN) as client:
+            await client.call_tool("work", {})
+            call = {"name": "echo", "arguments": {"text": "x"}, "_meta": {**META, "traceparent": PARENT}}
+            await client.call("tools/call", call)
+    around = host.get_span_context()
+    inside, linked = recorder.named("tools/call work"), recorder.named("tools/call echo")
+    assert inside.parent is not None
+    assert linked.parent is not None
+    assert (inside.parent.span_id, inside.links) == (around.span_id, ())
+    assert f"{linked.parent.span_id:016x}" == SPAN
+    assert [link.context.span_id for link in linked.links] == [around.span_id]
+
+
+@scene
+async def test_each_request_is_measured_and_no_series_is_of_one_request(connect: Connect) -> None:
+    shop = Shop()
+    recorder = Recorder(shop.server)
+    async with connect(shop.server, MODERN) as client:
+        for _ in range(3):
+            await client.call_tool("echo", {"text": "x"})
+        await client.call_tool("refuse", {})
+        await client.call("resources/read", {"uri": "shop://tea"})
+    points = {str(dict(each.attributes or {}).get("gen_ai.tool.name")): each for each in recorder.durations()}
+    assert [points[name].count for name in ("echo", "refuse")] == [3, 1]
+    assert points["echo"].explicit_bounds == (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
+    assert dict(points["refuse"].attributes or {}) == {
+        "mcp.method.name": "tools/call",
+        "mcp.protocol.version": MODERN,
+        "gen_ai.tool.name": "refuse",
+        "gen_ai.operation.name": "execute_tool",
+        "network.transport": "pipe",
+        "error.type": "tool_error",
+    }
+    assert not any("mcp.resource.uri" in (each.attributes or {}) for each in recorder.durations())
 
 
 @scene

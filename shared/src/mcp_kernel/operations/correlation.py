@@ -89,7 +89,8 @@ def describe(exchange: Exchange) -> Mark:
 def find_trace(exchange: Exchange) -> str:
     """The trace that a request belongs to: its client's, else one of its own, which it keeps."""
     if exchange.trace_id is None:
-        exchange.trace_id = _read_trace(read_parent(exchange).get("traceparent", ""))
+        carried = "" if exchange.arrival is None else exchange.arrival.trace.get("traceparent", "")
+        exchange.trace_id = _read_trace(read_meta(exchange).get("traceparent") or carried)
     return exchange.trace_id
 
 
@@ -98,12 +99,10 @@ def _read_trace(parent: str) -> str:
     return os.urandom(16).hex() if found is None else found[1]
 
 
-def read_parent(exchange: Exchange) -> Mapping[str, str]:
-    """The W3C trace context of a request: of its `_meta` (SEP-414), else of the HTTP request that brought it."""
+def read_meta(exchange: Exchange) -> Mapping[str, str]:
+    """The W3C trace context that a message has in its `_meta` (SEP-414)."""
     meta = exchange.request.params.get("_meta")
     fields: Mapping[str, object] = cast("Mapping[str, object]", meta) if isinstance(meta, dict) else {}
-    if not isinstance(fields.get("traceparent"), str):
-        fields = exchange.trace or {}
     found = {name: fields.get(name) for name in ("traceparent", "tracestate", "baggage")}
     return {name: value for name, value in found.items() if isinstance(value, str)}
 

@@ -85,8 +85,8 @@ class Exchange(ABC):
         "_remaining",
         "_timer",
         "_waiting",
-        "address",
         "answered",
+        "arrival",
         "asked",
         "budget",
         "caller",
@@ -102,15 +102,13 @@ class Exchange(ABC):
         "ruling",
         "sink",
         "task",
-        "trace",
         "trace_id",
     )
 
     def __init__(self, peer: Peer, request: Request, caller: Caller, sink: Sink) -> None:
         self.peer = peer
         self.principal = peer.principal  # of this request: a session's next one may come with a fresher token
-        self.address = peer.address  # that it came from, over HTTP
-        self.trace = peer.trace  # W3C trace context of the headers; None where it did not come over HTTP
+        self.arrival = peer.arrival  # None where it did not come over HTTP
         self.trace_id: str | None = None  # by which what is logged and traced of it is found, once anything is
         self.request = request
         self.caller = caller
@@ -138,6 +136,11 @@ class Exchange(ABC):
         """What of the server whoever asks may use; None where there is no policy."""
         policy = self.peer.server.policy
         return None if policy is None else policy.view(self.principal)
+
+    @property
+    def address(self) -> str | None:
+        """Where the request came from, where that is known."""
+        return None if self.arrival is None else self.arrival.address
 
     # --- the answer ---
 

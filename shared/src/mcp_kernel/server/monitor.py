@@ -1,16 +1,29 @@
-"""What a server is watched with from outside its requests."""
+"""What a server is watched with from outside its requests: how they came, and who counts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, MutableMapping
 
     Receive = Callable[[], Awaitable[MutableMapping[str, object]]]
     Send = Callable[[MutableMapping[str, object]], Awaitable[None]]
+
+
+class Arrival(NamedTuple):
+    """How a request came over HTTP.
+
+    `address` and `port` are of the other end, None on a Unix socket; `version` is that of HTTP, as 1.1; `trace` is the
+    W3C trace context of the headers, empty where the client names no trace.
+    """
+
+    address: str | None
+    port: int | None
+    version: str
+    trace: Mapping[str, str]
 
 
 class Monitor(Protocol):

@@ -14,9 +14,8 @@ from mcp_kernel.server.exchange import Ending, Exchange
 from mcp_kernel.server.roots import FollowedRoots
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from mcp_kernel.server.access import View
+    from mcp_kernel.server.monitor import Arrival
     from mcp_kernel.server.principal import Headers, Principal
     from mcp_kernel.server.server import Server
 
@@ -65,15 +64,14 @@ class _Nowhere:
 class Peer:
     """A client: its session where it opened one, its requests in flight, the questions that it was asked.
 
-    `address` is where it connects from, where the transport is HTTP; of a session that came with its last request, and
-    so did `trace`, the W3C trace context of the headers, which is None where the transport is another. `identifier` is
-    what a client calls its session.
+    `arrival` is how it came, where the transport is HTTP; of a session that is how its last request did. `identifier`
+    is what a client calls its session.
     """
 
     __slots__ = (
         "_closed",
         "_held",
-        "address",
+        "arrival",
         "calls",
         "exchanges",
         "identifier",
@@ -86,15 +84,13 @@ class Peer:
         "server",
         "session",
         "steps",
-        "trace",
     )
 
     def __init__(self, server: Server, outlet: Outlet, *, principal: Principal | None = None) -> None:
         self.server = server
         self.outlet = outlet
         self.principal = principal
-        self.address: str | None = None
-        self.trace: Mapping[str, str] | None = None
+        self.arrival: Arrival | None = None
         self.identifier: str | None = None
         self.loop, self.steps = server.attach()
         self.session = Session()
@@ -111,6 +107,11 @@ class Peer:
         """What of the server the client may use; None where there is no policy."""
         policy = self.server.policy
         return None if policy is None else policy.view(self.principal)
+
+    @property
+    def address(self) -> str | None:
+        """Where the client connects from, where that is known."""
+        return None if self.arrival is None else self.arrival.address
 
     def receive(self, data: bytes) -> None:
         """Take one message, or a batch; what it is answered with goes to the outlet when it is ready."""
