@@ -7,7 +7,7 @@ import hashlib
 import socket
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import pytest
@@ -15,11 +15,12 @@ from cryptography.hazmat.primitives import serialization
 from tests.auth.bound import FILE, Binder, Prover, encode
 from tests.auth.entrance import EVERYONE, META, MIRRORED, Entrance, request
 from tests.auth.pki import World, lines, make_pair, run, serve
-from tests.stage import scene
+from tests.stage import in_both_eras, scene
 
 from mcp_kernel import Client
 from mcp_kernel.auth.resource.document import Mistaken
 from mcp_kernel.auth.resource.place import read_place
+from mcp_kernel.client import ClientError, Reach
 from mcp_kernel.server.principal import Knock, Principal, Refusal
 
 if TYPE_CHECKING:
@@ -214,6 +215,22 @@ async def test_a_connections_certificate_says_who_asks(served: tuple[World, str]
     assert (await view(url, world.context("bob"))).status_code == 401
     header = {"client-cert": passed(world.clients["ann"].der)}
     assert (await view(url, world.context("bob"), **header)).status_code == 401
+
+
+@in_both_eras
+@scene
+async def test_our_client_shows_its_certificate_to_our_server(served: tuple[World, str], revision: str) -> None:
+    world, url = served
+    async with Client(url, revision=revision, reach=Reach(tls=world.context("ann"))) as client:
+        said = (await client.call_tool("test_client_view")).structured
+        assert cast("dict[str, Any]", said)["principal"] == "certificate ann"
+    for who in ("bob", None, "of another authority"):
+        with pytest.raises(ClientError):
+            async with Client(url, revision=revision, reach=Reach(tls=world.context(who))) as client:
+                await client.call_tool("test_client_view")
+    with pytest.raises(ClientError):  # an authority that nobody told the client of
+        async with Client(url, revision=revision) as client:
+            await client.list_tools()
 
 
 @pytest.mark.parametrize("client", [None, "expired", "of another authority", "of its own", "of a server"])

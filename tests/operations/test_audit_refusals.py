@@ -147,7 +147,9 @@ async def test_a_count_that_no_line_takes_is_written_after_a_minute(monkeypatch:
     for _ in range(65):
         refusals(Refused(by="gate", reason="x", principal=None, address="10.0.0.1"))
     assert len(lines) == 60
-    await asyncio.sleep(61)
+    over = asyncio.Event()
+    asyncio.get_running_loop().call_later(61, over.set)
+    await over.wait()
     assert lines[60:] == [{"time": lines[0]["time"], "event": "refused", "decision": "refused", "more": 5}]
 
 

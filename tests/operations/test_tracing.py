@@ -44,12 +44,13 @@ class Recorder:
         self._figures = InMemoryMetricReader()
         server.use([Tracing(self.spans, MeterProvider([self._figures]))])
 
-    def durations(self) -> list[HistogramDataPoint]:
+    def durations(self, name: str = "mcp.server.operation.duration") -> list[HistogramDataPoint]:
         """What was measured, by what is said of it."""
         data = self._figures.get_metrics_data()
         assert data is not None
-        (metric,) = data.resource_metrics[0].scope_metrics[0].metrics
-        assert (metric.name, metric.unit) == ("mcp.server.operation.duration", "s")
+        found = {metric.name: metric for metric in data.resource_metrics[0].scope_metrics[0].metrics}
+        metric = found[name]
+        assert metric.unit == "s"
         return [point for point in metric.data.data_points if isinstance(point, HistogramDataPoint)]
 
     def named(self, name: str) -> ReadableSpan:
@@ -220,6 +221,27 @@ async def test_a_handler_and_the_log_are_inside_the_span(connect: Connect) -> No
     assert seen == [context.span_id]
     assert json.loads(stream.getvalue())["trace"] == f"{context.trace_id:032x}"
     assert not get_current_span().get_span_context().is_valid
+
+
+@scene
+async def test_a_session_is_measured_when_it_ends_and_opened_with_the_revision_that_was_agreed_on() -> None:
+    shop = Shop()
+    recorder = Recorder(shop.server)
+    app = HttpApp(shop.server)
+    async with Site(app) as site:
+        member = Member(site, "2025-06-18")
+        await member.open()
+        await member.delete().whole()
+    await app.close(0)
+    assert attributes(recorder.named("initialize"))["mcp.protocol.version"] == "2025-06-18"
+    (life,) = recorder.durations("mcp.server.session.duration")
+    assert life.count == 1
+    assert dict(life.attributes or {}) == {
+        "mcp.protocol.version": "2025-06-18",
+        "network.transport": "tcp",
+        "network.protocol.name": "http",
+        "network.protocol.version": "1.1",
+    }
 
 
 def test_without_opentelemetry_the_program_says_what_to_install() -> None:

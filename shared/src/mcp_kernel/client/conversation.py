@@ -150,7 +150,8 @@ class Conversation(ABC):
         """
         waiter: Waiter = asyncio.get_running_loop().create_future()
         dressed = self._dress(self.calls.open(method, params or {}, waiter), progress is not None)
-        with trace_call(dressed) as request:
+        with trace_call(dressed, self.link, self._revision) as call:
+            request = call.request
             if progress is not None:
                 self._progress[request.id] = progress
             if begun is not None:
@@ -173,7 +174,13 @@ class Conversation(ABC):
             answer = waiter.result()
             if isinstance(answer, Failure):
                 raise ServerRefused(answer.code, answer.message, answer.data, answer.status)
-            return self._check(method, answer.result)
+            return call.end(self._check(method, answer.result))
+
+    @property
+    def _revision(self) -> str | None:
+        """The revision that was agreed on, None before that."""
+        server = getattr(self, "server", None)
+        return server.revision if isinstance(server, ServerDescription) else None
 
     @abstractmethod
     def _dress(self, request: Request, wants_progress: bool) -> Request:

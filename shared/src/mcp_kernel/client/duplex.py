@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 from mcp_kernel.client.failures import ConnectionLost, NotConnected
-from mcp_kernel.client.link import Receiver, Waiter
+from mcp_kernel.client.link import Carried, Receiver, Waiter
 from mcp_kernel.errors import ProtocolError
 from mcp_kernel.protocol.jsonrpc import (
     Failure,
@@ -29,6 +29,10 @@ class Duplex(ABC):
 
     def __init__(self) -> None:
         self._lost: ConnectionLost | None = None
+
+    @property
+    def carried(self) -> Carried:
+        return Carried()
 
     def attach(self, receiver: Receiver) -> None:
         self._receiver = receiver

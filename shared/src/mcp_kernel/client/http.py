@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from ssl import SSLContext
 from typing import Final, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
@@ -82,6 +83,7 @@ class Web:
         headers: Mapping[str, str] | None = None,
         auth: Auth | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        tls: SSLContext | None = None,
     ) -> None:
         if not is_url(url):
             raise CannotStart(f"{url.partition('?')[0]!r} is no http or https URL.")
@@ -90,6 +92,7 @@ class Web:
             headers=_encode(headers or {}),
             auth=auth,
             transport=transport,
+            verify=True if tls is None else tls,
             timeout=httpx.Timeout(None, connect=_CONNECT, pool=_CONNECT),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
         )

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from mcp_kernel.client.duplex import Duplex
 from mcp_kernel.client.failures import ClientError, ConnectionLost, HttpRefused, NotConnected
 from mcp_kernel.client.http import ACCEPT, EVENT_STREAM, Answer, Web, join_url, read_refusal
+from mcp_kernel.client.link import Carried
 from mcp_kernel.protocol.jsonrpc import Failure, Message, Request, encode
 
 _PATIENCE: Final = 10.0  # seconds for the server to name its endpoint
@@ -24,6 +25,10 @@ class EventPair(Duplex):
         self._web = web
         self._endpoint: str | None = None
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def carried(self) -> Carried:
+        return Carried("tcp", self._web.url)
 
     async def open(self) -> None:
         named: asyncio.Future[str] = asyncio.get_running_loop().create_future()

@@ -14,6 +14,7 @@ from mcp_kernel.client.duplex import receive
 from mcp_kernel.client.failures import ClientError, ConnectionLost, HttpRefused, NotConnected, SessionOver
 from mcp_kernel.client.http import ACCEPT, EVENT_STREAM, Answer, Web, read_refusal
 from mcp_kernel.client.http_stateless import read_answer
+from mcp_kernel.client.link import Carried
 from mcp_kernel.protocol.jsonrpc import Failure, Notification, Request, Response, encode
 from mcp_kernel.protocol.mirroring import VERSION_HEADER
 
@@ -61,6 +62,10 @@ class SessionHttp:
         self._web = web
         self._session: str | None = None
         self._headers: dict[str, str] = {}
+
+    @property
+    def carried(self) -> Carried:
+        return Carried("tcp", self._web.url, self._session)
 
     def attach(self, receiver: Receiver) -> None:
         self._receiver = receiver

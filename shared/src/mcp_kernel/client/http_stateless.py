@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from mcp_kernel.client.duplex import receive
 from mcp_kernel.client.failures import ConnectionLost, HttpRefused, InvalidAnswer
 from mcp_kernel.client.http import ACCEPT, EVENT_STREAM, JSON, Answer, Web, read_refusal
+from mcp_kernel.client.link import Carried
 from mcp_kernel.protocol import mirroring
 from mcp_kernel.protocol.jsonrpc import Failure, Notification, Request, Response, encode
 from mcp_kernel.protocol.revisions import LATEST
@@ -30,6 +31,10 @@ class StatelessHttp:
 
     def __init__(self, web: Web) -> None:
         self._web = web
+
+    @property
+    def carried(self) -> Carried:
+        return Carried("tcp", self._web.url)
 
     def attach(self, receiver: Receiver) -> None:
         self._receiver = receiver

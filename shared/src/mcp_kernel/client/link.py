@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from mcp_kernel.client.failures import ConnectionLost
 from mcp_kernel.protocol.jsonrpc import Failure, Message, Notification, Request, Response
@@ -12,6 +12,17 @@ from mcp_kernel.protocol.jsonrpc import Failure, Message, Notification, Request,
 Waiter: TypeAlias = "asyncio.Future[Response | Failure]"
 
 MESSAGE_LIMIT = 64 * 1024 * 1024  # bytes of one message from a server; beyond it memory is at the server's mercy
+
+
+class Carried(NamedTuple):
+    """How a link carries messages, for whoever traces: `transport` is pipe or tcp, None where it is neither.
+
+    `session` is the id that the server gave the session, where there is one.
+    """
+
+    transport: str | None = None
+    url: str | None = None
+    session: str | None = None
 
 
 class Receiver(Protocol):
@@ -46,6 +57,11 @@ class Link(Protocol):
 
     cancels_by_hanging_up: bool
     """Whether to stop waiting is enough to cancel, so that no message says so."""
+
+    @property
+    def carried(self) -> Carried:
+        """How it carries messages now."""
+        ...
 
     def attach(self, receiver: Receiver) -> None:
         """Say who receives, from now on."""

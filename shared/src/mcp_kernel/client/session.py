@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from time import perf_counter
 from typing import Final
 
 from mcp_kernel.client.conversation import Conversation, Interest, Notice, Profile, ServerDescription
 from mcp_kernel.client.failures import InvalidAnswer, ServerRefused
 from mcp_kernel.client.link import Link, Waiter
 from mcp_kernel.client.negotiation import Next, judge_handshake
+from mcp_kernel.client.tracing import record_session
 from mcp_kernel.errors import INTERNAL_ERROR, ProtocolError
 from mcp_kernel.protocol.calls import Calls
 from mcp_kernel.protocol.jsonrpc import Failure, JsonObject, Notification, Request, RequestId, Response
@@ -29,6 +31,7 @@ class Session(Conversation):
         super().__init__(link, profile, notice, calls)
         self._answering: dict[RequestId, asyncio.Future[None]] = {}
         self._watched: frozenset[str] = frozenset()
+        self._began: float | None = None  # when the hands were shaken
 
     async def shake_hands(self, pinned: str | None, timeout: float | None) -> None:
         """Do the handshake; raises `InvalidAnswer` where the server speaks nothing that is known here."""
@@ -42,6 +45,7 @@ class Session(Conversation):
         if verdict.next is not Next.GO_ON or verdict.revision is None:
             raise InvalidAnswer(f"No common revision: {verdict.reason}.")
         self.server = ServerDescription.read(verdict.revision, result.get("serverInfo"), result)
+        self._began = perf_counter()
         self.link.agree(verdict.revision)
         initialized = Notification("notifications/initialized", {})
         self._note_own(initialized)
@@ -49,6 +53,12 @@ class Session(Conversation):
         await self._listen()
         if self._profile.log_level is not None and self.server.supports("logging"):
             await self.set_log_level(self._profile.log_level, timeout)
+
+    async def close(self) -> None:
+        began, self._began, lost = self._began, None, self.lost
+        if began is not None:
+            record_session(perf_counter() - began, self.link, self.server.revision, lost)
+        await super().close()
 
     async def _listen(self) -> None:
         """Open the stream for what belongs to no request, before a request makes the server say something on it."""

@@ -15,7 +15,7 @@ from typing import Final
 
 from mcp_kernel.client.duplex import Duplex
 from mcp_kernel.client.failures import CannotStart, ConnectionLost
-from mcp_kernel.client.link import MESSAGE_LIMIT
+from mcp_kernel.client.link import MESSAGE_LIMIT, Carried
 from mcp_kernel.protocol.framing import Lines, Oversized
 from mcp_kernel.protocol.jsonrpc import Message, encode
 
@@ -70,6 +70,10 @@ class StdioLink(Duplex):
         self._stderr = bytearray()
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
+
+    @property
+    def carried(self) -> Carried:
+        return Carried("pipe")
 
     @property
     def stderr(self) -> str:

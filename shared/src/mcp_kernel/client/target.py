@@ -16,6 +16,8 @@ from mcp_kernel.client.opening import Terms, open_channel, open_http
 from mcp_kernel.client.stdio import Command, StdioLink
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from mcp_kernel.client.http import Auth
 
 Opener: TypeAlias = Callable[[Terms], Awaitable[Conversation]]
@@ -23,12 +25,18 @@ Opener: TypeAlias = Callable[[Terms], Awaitable[Conversation]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """How to get there: what goes along to a command, to a URL, or to a server in memory."""
+    """How to get there: what goes along to a command, to a URL, or to a server in memory.
+
+    `tls` is how a URL of https is opened: whose certificates are trusted, and which certificate is shown to a server
+    that asks for one (`ssl.create_default_context(cafile=…)`, and its `load_cert_chain`). Left out, the usual
+    authorities are trusted and none is shown. It holds for the server alone, not for those who issue tokens.
+    """
 
     env: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     cwd: str | Path | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     auth: Auth | None = field(default=None, repr=False)
+    tls: SSLContext | None = None
     codec: bool = False
 
 
@@ -78,7 +86,7 @@ class _WebWays:
             from mcp_kernel.client.http import Web
         except ModuleNotFoundError as error:
             raise explain_missing(error) from None
-        self._open = lambda: Web(url, headers=reach.headers, auth=reach.auth)
+        self._open = lambda: Web(url, headers=reach.headers, auth=reach.auth, tls=reach.tls)
 
     def stateless(self) -> Link:
         from mcp_kernel.client.http_stateless import StatelessHttp

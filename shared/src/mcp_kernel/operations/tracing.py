@@ -11,6 +11,7 @@ embeds the server. Without them, the API's own do nothing. Importing this import
 
 from __future__ import annotations
 
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, cast
 
@@ -29,6 +30,8 @@ from mcp_kernel.operations.correlation import find_session, read_meta
 from mcp_kernel.operations.outcomes import Outcome, of_answer, of_error
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from opentelemetry.context import Context
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import Span, SpanContext, TracerProvider
@@ -55,10 +58,18 @@ class Tracing:
 
     def __init__(self, spans: TracerProvider | None = None, figures: MeterProvider | None = None) -> None:
         self._tracer = trace.get_tracer("mcp_kernel", tracer_provider=spans)
-        self._seconds = metrics.get_meter("mcp_kernel", meter_provider=figures).create_histogram(
+        meter = metrics.get_meter("mcp_kernel", meter_provider=figures)
+        self._seconds = meter.create_histogram(
             "mcp.server.operation.duration",
             unit="s",
             description="From the arrival of a request to its answer.",
+            explicit_bucket_boundaries_advisory=_BOUNDS,
+        )
+
+        self._lives = meter.create_histogram(
+            "mcp.server.session.duration",
+            unit="s",
+            description="From the handshake of a session to its end.",
             explicit_bucket_boundaries_advisory=_BOUNDS,
         )
 
@@ -87,10 +98,18 @@ class Tracing:
                 raise
             else:
                 ends = _conclude(span, of_answer(exchange, answer), None)
+                if method == "initialize":  # the revision is agreed on only now
+                    attributes["mcp.protocol.version"] = exchange.peer.session.revision.name
+                    span.set_attributes(attributes)
+                    exchange.peer.on_end = partial(self._end_session, began, attributes)
                 return answer
             finally:
                 kept = {name: value for name, value in attributes.items() if name not in _ONCE}
                 self._seconds.record(perf_counter() - began, {**kept, **ends})
+
+    def _end_session(self, began: float, opening: Mapping[str, str | int]) -> None:
+        kept = {name: value for name, value in opening.items() if name not in (*_ONCE, "mcp.method.name")}
+        self._lives.record(perf_counter() - began, kept)
 
 
 def _find_parent(exchange: Exchange) -> tuple[Context | None, list[Link]]:

@@ -14,6 +14,8 @@ from mcp_kernel.server.exchange import Ending, Exchange
 from mcp_kernel.server.roots import FollowedRoots
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mcp_kernel.server.access import View
     from mcp_kernel.server.monitor import Arrival
     from mcp_kernel.server.principal import Headers, Principal
@@ -78,6 +80,7 @@ class Peer:
         "is_heard",
         "listening",
         "loop",
+        "on_end",
         "outlet",
         "principal",
         "roots",
@@ -99,6 +102,7 @@ class Peer:
         self.listening = 0  # how many of the exchanges are listen streams, which stay in flight
         self.is_heard = True  # whether the client hears what belongs to no request
         self.roots: FollowedRoots | None = None  # None: asked for in each call
+        self.on_end: Callable[[], None] | None = None  # told, once, that the client is gone
         self._closed: asyncio.Future[None] | None = None
         self._held: dict[bytes, None] = {}
 
@@ -190,5 +194,8 @@ class Peer:
         """Leave nothing behind; at once, for a peer that has nothing in flight."""
         for waiter in self.calls.drain():
             waiter.cancel()
+        on_end, self.on_end = self.on_end, None
+        if on_end is not None:
+            on_end()
         self.server.subscriptions.leave(self)
         self.outlet = _Nowhere()  # undoes the circle with the transport, so that no collector has to find it
