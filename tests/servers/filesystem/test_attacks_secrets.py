@@ -13,7 +13,7 @@ from tests.servers.filesystem.conftest import CANARY
 from tests.servers.filesystem.siege import CALLS, FRONTS, LISTERS, READERS, Siege, besiege, in_turn, look
 from tests.stage import Json, scene
 
-from mcp_server_filesystem.denial import Denial
+from mcp_server_filesystem.denial import Denial, runs_programs
 from mcp_server_filesystem.sandbox import Directory, Policy
 
 SECRETS = [
@@ -160,10 +160,34 @@ async def test_a_directory_inside_another_does_not_lift_a_denial_of_a_name(
 
 @pytest.mark.parametrize(
     "path",
-    [".\u017fsh/id", ".SSH/id", "x/.\u017f\u017fh", "ID_R\u017fA", "x.\u212aey", ".enV", ".config/GCLOUD/x", "S.PFX"],
+    [
+        *(
+            ".\u017fsh/id",
+            ".SSH/id",
+            "x/.\u017f\u017fh",
+            "ID_R\u017fA",
+            "x.\u212aey",
+            ".enV",
+            ".config/GCLOUD/x",
+            "S.PFX",
+        ),
+        *(".e\u200cnv", "\ufeff.env", ".s\u00adsh/id", ".config/g\u2060cloud/x", "x.\u200dpem", "a.tf\ufb06ate"),
+    ],
 )
 def test_a_name_that_a_file_system_without_case_takes_for_a_secret_s_is_one(path: str) -> None:
     assert Denial().denies(path)
+
+
+@pytest.mark.parametrize("glob", ["Schlu\u0308ssel*", "Schl\u00fcssel*", "a/SCHL\u00dcSSEL"])
+def test_an_accent_that_is_written_apart_does_not_lift_a_denial(glob: str) -> None:
+    for name in ("schl\u00fcssel", "SCHLU\u0308SSEL"):
+        assert Denial([glob]).denies(f"a/{name}")
+        assert not Denial([glob]).denies("a/schlussel")
+
+
+@pytest.mark.parametrize("path", [".g\u200cit/config", ".GIT/h\u200dooks/x", ".git\ufeff/config.", "a/.\u202agit"])
+def test_a_name_that_a_file_system_takes_for_git_s_is_not_written(path: str) -> None:
+    assert runs_programs(path)
 
 
 EVIL = '[core]\n\trepositoryformatversion = 0\n\tfsmonitor = "touch {mark}; false"\n\thooksPath = {evil}\n'

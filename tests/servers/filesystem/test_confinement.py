@@ -228,6 +228,17 @@ def test_a_directory_that_is_made_anew_is_served_again(served: Path) -> None:
     sandbox.close()
 
 
+def test_another_case_of_a_read_only_directory_is_read_only_too(served: Path) -> None:
+    (served / "INNER").mkdir()
+    sandbox = Sandbox([Directory(served), Directory(served / "inner", writable=False)], Policy())
+    with sandbox.scope() as scope:
+        for name in ("inner", "INNER"):
+            with pytest.raises(Refusal, match="reading only"):
+                write(scope, f"{name}/new", "x")
+        write(scope, "innermost", "x")
+    sandbox.close()
+
+
 def test_a_directory_that_is_gone_takes_no_other_with_it(served: Path) -> None:
     (served / "gone").mkdir()
     sandbox = Sandbox([Directory(served / "inner"), Directory(served / "gone")], Policy())

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import operator
+import os
 import stat
 import struct
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mcp_server_filesystem import windows, windows_calls
 from mcp_server_filesystem.windows import read_entries
 from mcp_server_filesystem.windows_names import (
     MOUNT_POINT,
@@ -160,6 +164,35 @@ def test_damaged_data_of_a_link_is_an_error_and_nothing_else(data: bytes, tag: i
         except ValueError:
             continue
         assert target is None or "\\" not in target
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_in_the_cloud_is_opened_by_its_handle_and_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replaced: bool
+) -> None:
+    """By what was asked of the system: nothing here has such files."""
+    (tmp_path / "itself").touch()
+    (tmp_path / "other").touch()
+    itself = os.open(tmp_path / "itself", os.O_RDONLY)
+    asked: list[tuple[object, ...]] = []
+
+    def create(*given: object, itself: bool) -> int:
+        asked.append((*given[:2], itself))
+        return os.open(tmp_path / ("other" if replaced else "itself"), os.O_RDONLY)
+
+    def to_descriptor(handle: int, flags: int) -> int:
+        assert flags == os.O_RDONLY
+        return handle
+
+    monkeypatch.setattr(windows_calls, "handle_of", operator.neg)
+    monkeypatch.setattr(windows_calls, "create", create)
+    monkeypatch.setattr(windows_calls, "to_descriptor", to_descriptor)
+    if replaced:
+        with pytest.raises(OSError, match="replaced"):
+            windows.look_through(itself, windows.READING)
+    else:
+        os.close(windows.look_through(itself, windows.READING))
+    assert asked == [(-itself, "", False)]
 
 
 def make_entry(name: str, attributes: int, tag: int = 0, *, more: bool = True) -> bytes:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from .denial import Denial, runs_programs
 from .descriptors import CASE_FOLDS, FOLDER, PATH_ONLY, name_in, read_path, status_in
 from .refusals import Denied, NotThere, Outside, Refusal, explain, spell
+from .spelling import fold
 from .stepping import MOST_LINKS, Anchor, Opened, Steps, find_link, split
 from .system import open_beneath
 
@@ -231,6 +232,12 @@ class Scope:
                 return anchor
         raise self.outside(real)
 
+    def _is_writable(self, real: str) -> bool:
+        """Tell whether this may change: not in a read-only directory, nor in one whose name it is in another case."""
+        anchor, folded = self.anchor_of(real), fold(real)
+        within = [each for each in self._longest if f"{folded}/".startswith(f"{fold(each.real).rstrip('/')}/")]
+        return anchor.writable and all(each.writable for each in within if len(each.real) > len(anchor.real))
+
     def relative(self, real: str) -> str:
         """The part of a real name that denied paths are told by."""
         home = self.anchor_of(real).home
@@ -262,7 +269,7 @@ class Scope:
     def admit_writing(self, real: str, path: str) -> None:
         """Raise `Refusal` for what must not change."""
         self.admit_reading(real, path)
-        if not self.anchor_of(real).writable:
+        if not self._is_writable(real):
             raise Refusal(f"{spell(path)} is in a directory that is served for reading only. Nothing was changed.")
         if runs_programs(real) or runs_programs(self.absolute(path)):
             raise Refusal(

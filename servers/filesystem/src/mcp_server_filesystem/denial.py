@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from .globs import Names, compile_globs, expand_braces
+from .spelling import fold
 
 SECRETS = (
     ".env*",
@@ -54,7 +55,8 @@ _PROGRAMS_OF_GIT = re.compile(r"hooks|config|config\.worktree|commondir|gitdir|g
 class Denial:
     """Tells which paths are denied: those in which a name, or a part of the path, fits one of the globs.
 
-    Case makes no difference, since a file system may make none. What `candidates` does not match is never denied.
+    Case makes no difference, since a file system may make none, nor does what else `fold` levels. What `candidates`
+    does not match is never denied.
     """
 
     def __init__(self, globs: Sequence[str] = SECRETS) -> None:
@@ -85,16 +87,16 @@ class Denial:
         """Tell whether a name in a directory that is not denied is; `folder` ends with a slash or is empty."""
         if not self.candidates.match(name) or self._is_excepted(folder, name):
             return False
-        return self._names.match(name) or bool(self._paths is not None and self._paths.match(folder + name))
+        return self._names.match(name) or bool(self._paths is not None and self._paths.match(fold(folder + name)))
 
     def _is_excepted(self, folder: str, name: str) -> bool:
         if self._good_names.match(name):
             return True
-        return bool(self._good_paths is not None and self._good_paths.match(folder + name))
+        return bool(self._good_paths is not None and self._good_paths.match(fold(folder + name)))
 
 
 def _compile(globs: list[str]) -> re.Pattern[str] | None:
-    return compile_globs(globs, re.IGNORECASE)
+    return compile_globs([fold(glob) for glob in globs])
 
 
 def _anywhere(glob: str) -> str:
@@ -107,7 +109,7 @@ def runs_programs(path: str) -> bool:
     So does a file in the place of the repository's own directory, which names another one. `path` is relative to what
     is served, or absolute. Names count as a file system without case reads them.
     """
-    names = [name.rstrip(". ").casefold() for name in path.split("/") if name not in ("", ".")]
+    names = [fold(name).rstrip(". ") for name in path.split("/") if name not in ("", ".")]
     for index, name in enumerate(names):
         below = names[index + 1 :]
         if is_git_folder(name) and (not below or any(_PROGRAMS_OF_GIT.fullmatch(each) for each in below)):
@@ -122,4 +124,4 @@ def lies_in_git_folder(path: str) -> bool:
 
 def is_git_folder(name: str) -> bool:
     """Tell whether a name is that of a repository's own directory."""
-    return name.rstrip(". ").casefold() in (".git", "git~1")
+    return fold(name).rstrip(". ") in (".git", "git~1")

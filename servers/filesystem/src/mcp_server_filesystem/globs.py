@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from . import spelling
 from .refusals import Refusal
 
 MOST_ALTERNATIVES = 64
@@ -129,7 +130,7 @@ class Names:
         starts: list[str] = []
         ends: list[str] = []
         rest: list[str] = []
-        for glob in (each.casefold() if fold else each for each in globs):
+        for glob in (spelling.fold(each) if fold else each for each in globs):
             if not _SPECIAL.search(glob):
                 words.add(glob)
             elif glob.endswith("*") and not _SPECIAL.search(glob[:-1]):
@@ -145,7 +146,7 @@ class Names:
 
     def match(self, name: str) -> bool:
         """Tell whether one of them fits."""
-        name = name.casefold() if self._fold else name
+        name = spelling.fold(name) if self._fold else name
         return (
             name in self._words
             or name.endswith(self._ends)
@@ -156,7 +157,7 @@ class Names:
     def touch(self, names: Iterable[str]) -> bool:
         """Tell whether one of many names may fit: False is certain, and found at once for all of them."""
         text = f"/{'/'.join(names)}/"
-        text = text.casefold() if self._fold else text
+        text = spelling.fold(text) if self._fold else text
         return (
             self._rest is not None
             or any(f"/{start}" in text for start in self._starts)

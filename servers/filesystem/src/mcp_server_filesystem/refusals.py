@@ -10,6 +10,7 @@ from .descriptors import CASE_FOLDS, write_path
 _WORDS = {
     errno.EACCES: "the permissions of this machine do not allow it",
     errno.EPERM: "this machine does not permit it",
+    errno.EBUSY: "another program holds it; try again when that is done",
     errno.EROFS: "the file system is read-only",
     errno.ENOSPC: "the disk is full; what was there is untouched. Free some space and try again",
     errno.EDQUOT: "the disk quota is used up; what was there is untouched",

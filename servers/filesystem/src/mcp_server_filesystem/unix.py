@@ -9,6 +9,8 @@ import sys
 from contextlib import suppress
 from typing import Final
 
+from .spelling import fold
+
 NOFOLLOW: Final = os.O_NOFOLLOW | os.O_CLOEXEC
 PATH_ONLY: Final = getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK)
 FOLDER: Final = PATH_ONLY | os.O_DIRECTORY
@@ -17,6 +19,7 @@ READING: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY  # a FIFO without a w
 WRITING: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 CASE_FOLDS: Final = False
 OPEN_IS_REPLACED: Final = True
+_LONGEST_OF_MACOS = 1024  # bytes of a path: MAXPATHLEN
 _PRIVILEGES = stat.S_ISUID | stat.S_ISGID  # which a write by anybody but root would lift, too
 
 Place = tuple[int, str]
@@ -60,14 +63,41 @@ def reopen_file(opened: int, flags: int) -> int:
 
 
 def name_open(opened: int, walked: str) -> str:
-    """The real name of what a walk along real names opened."""
-    del opened
-    return walked
+    """The real name of what a walk along real names opened; on macOS, where case is none, as the system spells it."""
+    return _ask_macos(opened, walked) if sys.platform == "darwin" else walked
 
 
 def name_in(place: Place) -> str:
     """The name under which a directory has what is at a place, whether something is or not."""
-    return place[1]
+    if sys.platform != "darwin":
+        return place[1]
+    try:
+        # To open anything else may act on it.
+        if stat.S_IFMT(status_in(place).st_mode) not in (
+            stat.S_IFREG,
+            stat.S_IFDIR,
+        ):
+            return place[1]
+        opened = open_in(place, PATH_ONLY)
+    except OSError:
+        return place[1]
+    try:
+        return _ask_macos(opened, place[1])
+    finally:
+        os.close(opened)
+
+
+def _ask_macos(opened: int, asked: str) -> str:
+    """A path or name as the system spells it; as it was asked for where the system knows the file by another one.
+
+    Of a file with several links it may be that.
+    """
+    import fcntl
+
+    command = getattr(fcntl, "F_GETPATH")  # noqa: B009  # macOS alone has it
+    told = os.fsdecode(fcntl.fcntl(opened, command, bytes(_LONGEST_OF_MACOS)).rstrip(b"\0"))
+    found = told if "/" in asked else told.rpartition("/")[2]
+    return found if fold(found) == fold(asked) else asked
 
 
 def status_in(place: Place) -> os.stat_result:

@@ -87,7 +87,7 @@ def open_in(place: Place, flags: int, mode: int = 0o666) -> int:
         calls.close(handle)
         raise
     opened = calls.to_descriptor(handle, ours)
-    return opened if tag == 0 else _look_through(place, flags, opened)
+    return opened if tag == 0 else look_through(opened, flags)
 
 
 def _open(place: Place, access: int, how: tuple[int, int]) -> int:
@@ -98,11 +98,14 @@ def _open(place: Place, access: int, how: tuple[int, int]) -> int:
     return calls.create(calls.handle_of(place[0]), place[1], access, how)
 
 
-def _look_through(place: Place, flags: int, itself: int) -> int:
-    """Open what a reparse point that is no link keeps elsewhere, as a file in the cloud; the same by its number."""
+def look_through(itself: int, flags: int) -> int:
+    """Open what a reparse point that is no link keeps elsewhere, as a file in the cloud; the same by its number.
+
+    It is opened by its handle, as ReOpenFile does: its name may be a link by now.
+    """
     access, how, ours = _HOW[flags]
     try:
-        handle = calls.create(calls.handle_of(place[0]), place[1], access, how, itself=False)
+        handle = calls.create(calls.handle_of(itself), "", access, how, itself=False)
         opened = calls.to_descriptor(handle, ours)
         before, after = os.fstat(itself), os.fstat(opened)
         if (before.st_dev, before.st_ino) != (after.st_dev, after.st_ino):

@@ -28,7 +28,8 @@ _SHARED = 7  # others may read, write and delete meanwhile, as on every other sy
 _WITHOUT_CASE = 0x40
 _GET_REPARSE_POINT = 0x900A8
 _FULL_DIRECTORY = 2
-_NO_MORE_FILES, _NOT_SUPPORTED = 0x80000006, (0xC00000BB, 0xC0000002, 0xC0000003, 0xC000000D)
+_NO_MORE_FILES = 0x80000006
+_NOT_SUPPORTED = (0xC00000BB, 0xC0000002, 0xC0000003, 0xC000000D, 0xC0000010)  # the last by FAT
 _ERRORS: Final = {
     0xC0000034: errno.ENOENT,
     0xC000003A: errno.ENOENT,
@@ -41,7 +42,7 @@ _ERRORS: Final = {
     0xC00000D4: errno.EXDEV,
     0xC0000275: errno.EINVAL,  # no reparse point
     0xC0000022: errno.EACCES,
-    0xC0000043: errno.EACCES,  # somebody has it open and does not share it
+    0xC0000043: errno.EBUSY,  # somebody has it open and does not share it
     0xC0000121: errno.EACCES,
     0xC000007F: errno.ENOSPC,
 }

@@ -1,4 +1,4 @@
-"""A disk that does not answer: whoever asks it is told in time, and whoever asks another one is served."""
+"""A disk that does not answer: whoever asks it is told in time, and others are served. And one that knows no case."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.servers.filesystem.desk import SERVER, Desk, Json
 from tests.transports.host import Host
 
 APART = ["unshare", "--map-root-user", "--mount"]
-PROGRAM = [sys.executable, str(Path(__file__).with_name("hung_disk.py"))]
+PROGRAM = [sys.executable, str(Path(__file__).with_name("odd_disk.py"))]
 PATIENCE = 1.0
 MANY = 40  # more than there are threads
 IN_TIME = "did not finish in time"
@@ -125,3 +125,10 @@ def test_when_too_many_calls_hang_more_are_refused_at_once(hung: Hung) -> None:
     assert "calls hang" in said
     hung.pull()
     assert hung.host.process.poll() is None
+
+
+@pytest.mark.parametrize("name", [".env", ".ENV", ".e\u200cnv", ".\u200dEnv"])
+def test_a_secret_is_denied_however_its_disk_lets_it_be_spelled(hung: Hung, name: str) -> None:
+    assert hung.text("read_text_file", path=on_disk(hung, "GO\u200cOD.txt")) == "good\n"
+    for tool, more in (("read_text_file", {}), ("read_media_file", {}), ("write_file", {"content": "x"})):
+        assert "denied" in hung.refusal(tool, path=on_disk(hung, name), **more)

@@ -1,8 +1,9 @@
-"""Runs a command beside a disk that does not answer: a FUSE file system of its own, whose server reads and is silent.
+"""Runs a command beside a disk that is odd: a FUSE file system of its own, which is often silent and knows no case.
 
-    unshare --map-root-user --mount python hung_disk.py FOLDER COMMAND...
+    unshare --map-root-user --mount python odd_disk.py FOLDER COMMAND...
 
-FOLDER/disk is the disk. `good.txt` on it is read; the reads of `hang.txt`, the making of whatever has "hang" in its
+FOLDER/disk is the disk. It has `.env` too, and finds its files as HFS+ does: by their names without case and without
+joiners of no width. `good.txt` on it is read; the reads of `hang.txt`, the making of whatever has "hang" in its
 name, and every rename are never answered. FOLDER/disk.pid names the process behind it: after SIGUSR1 it answers
 nothing at all, and when it is killed all that waits for it fails. It ends with the command. The numbers are those of
 linux/fuse.h, version 7.31.
@@ -24,8 +25,8 @@ FSYNC, FLUSH, INIT, RENAME = 20, 25, 26, 45
 OPENDIR, READDIR, RELEASEDIR, CREATE, INTERRUPT, FORGET_MANY = 27, 28, 29, 35, 36, 42
 UNANSWERED = (FORGET, INTERRUPT, FORGET_MANY, RENAME)
 HEAD = struct.Struct("<IIQQIIII")
-TOP, GOOD, HANGING, MADE = 1, 2, 3, 4
-FILES = {b"good.txt": GOOD, b"hang.txt": HANGING}
+TOP, GOOD, HANGING, SECRET, MADE = 1, 2, 3, 4, 5
+FILES = {"good.txt": GOOD, "hang.txt": HANGING, ".env": SECRET}
 TEXT = b"good\n"
 PDEATHSIG = 1
 
@@ -59,11 +60,11 @@ class Disk:
     def _answer(self, code: int, node: int, body: bytes) -> bytes | int | None:
         """The body of an answer, an error's number, or nothing at all."""
         if code == LOOKUP:
-            found = FILES.get(body.rstrip(b"\0"))
+            found = FILES.get(level(body.rstrip(b"\0")))
             return errno.ENOENT if found is None else enter(found)
         if code == READ:
             (offset,) = struct.unpack_from("<Q", body, 8)
-            return TEXT[offset:] if node == GOOD else None
+            return None if node == HANGING else TEXT[offset:]
         if code == CREATE:
             return None if b"hang" in body[16:] else enter(MADE) + bytes(16)
         answers = {
@@ -74,6 +75,11 @@ class Disk:
             **dict.fromkeys((READDIR, UNLINK, FSYNC, FLUSH, RELEASE, RELEASEDIR), b""),
         }
         return answers.get(code, errno.ENOSYS)
+
+
+def level(name: bytes) -> str:
+    """A name as this disk compares it."""
+    return name.decode().replace("\u200c", "").replace("\u200d", "").casefold()
 
 
 def enter(node: int) -> bytes:
