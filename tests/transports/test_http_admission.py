@@ -10,7 +10,7 @@ from tests.stage import META, MODERN, scene
 from tests.transports.guests import Hall, Modern, visiting
 
 from mcp_kernel.testing.asgi import Headers, Site, Visit
-from mcp_kernel.transports.admission import Admission
+from mcp_kernel.transports.admission import Admission, find_mistake
 from mcp_kernel.transports.http import HttpOptions
 
 OPTIONS = HttpOptions(hosts=["Files.example", "exact.example:8443", "::2"], origins=["https://App.example/"])
@@ -282,3 +282,29 @@ async def test_other_scopes_of_asgi_are_left_alone() -> None:
 
     async with asyncio.timeout(5):
         await app({"type": "websocket", "path": "/mcp", "headers": []}, nothing, nothing)  # pyright: ignore[reportArgumentType]  # a stub
+
+
+@pytest.mark.parametrize("host", ["files.example", "Files.Example:8443", "10.0.0.7", "::2", "[::2]:9", "front"])
+def test_a_host_that_can_fit_is_no_mistake(host: str) -> None:
+    assert find_mistake([host], []) is None
+    assert Admission([host]).refuse({"host": f"[{host}]" if host == "::2" else host}) is None
+
+
+@pytest.mark.parametrize(
+    "host", ["", "*", "*.example", "https://files.example", "files.example/mcp", "a b", "a:x", "a:", "ü.example"]
+)
+def test_a_host_that_fits_nothing_is_told_to_the_operator(host: str) -> None:
+    assert "as files.example:8443" in str(find_mistake(["files.example", host], []))
+
+
+@pytest.mark.parametrize("origin", ["https://app.example", "http://App.example:3000/", "app://obsidian.md", "null"])
+def test_an_origin_that_can_fit_is_no_mistake(origin: str) -> None:
+    assert find_mistake([], [origin]) is None
+    assert Admission([], [origin]).refuse({"host": "localhost", "origin": origin.rstrip("/")}) is None
+
+
+@pytest.mark.parametrize(
+    "origin", ["", "*", "app.example", "https://", "https://app.example/page", "https://*.example"]
+)
+def test_an_origin_that_fits_nothing_is_told_to_the_operator(origin: str) -> None:
+    assert "as https://app.example" in str(find_mistake([], ["https://app.example", origin]))

@@ -99,6 +99,20 @@ async def test_what_is_wrong_with_meta_has_status_400(meta: Json, status: int, c
         assert (visit.status, error_of(answer), answer["id"]) == (status, code, 1)
 
 
+@pytest.mark.parametrize("glue", [",", ", ", "\n"])
+@scene
+async def test_a_header_that_comes_twice_is_equal_to_nothing_not_even_to_both_together(glue: str) -> None:
+    hall = Hall()
+    uri = f"note://one{glue}note://two"
+    hall.server.resource(uri)(lambda: "what a proxy that reads the first header alone has not let through")
+    async with visiting(hall.server) as site:
+        guest = Modern(site)
+        twice = guest.ask("resources/read", {"uri": uri}, {"mcp-name": ["note://one", "note://two"]})
+        assert error_of(await twice.json()) == -32020
+        if glue != "\n":  # which no header holds
+            assert "result" in await guest.ask("resources/read", {"uri": uri}).json()
+
+
 @scene
 async def test_an_unknown_revision_is_refused_with_those_that_are_served() -> None:
     async with visiting(Hall().server) as site:

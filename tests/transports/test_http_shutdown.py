@@ -220,6 +220,8 @@ def test_a_unix_socket_in_use_is_not_taken_from_its_server(tmp_path: Path) -> No
         ("--uds", "/no/such/directory/s.sock"),
         ("--uds", "x" * 300),
         ("--uds", __file__),
+        ("--allowed-host", "https://files.example"),
+        ("--allowed-origin", "app.example", "--workers", "2"),
         ("--drain", "nan"),
         ("--session-idle", "0"),
     ],
@@ -245,3 +247,10 @@ def test_a_named_host_and_another_path_are_served() -> None:
         message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": META}}
         for path in ("/api/tools", "/api/tools/"):
             assert "result" in connection.post(message, headers, path=path).read_message()
+
+
+def test_the_line_that_says_where_the_server_is_tells_the_truth() -> None:
+    with Listening("--path", "tools") as server:
+        until(lambda: "/tools\n" in server.log())
+        assert isinstance(server.address, tuple)
+        assert f"serves http://127.0.0.1:{server.address[1]}/tools\n" in server.log()

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from mcp_kernel.tls import Tls, read_tls
+from mcp_kernel.transports.admission import find_mistake
 from mcp_kernel.transports.http import HttpApp, HttpOptions
 from mcp_kernel.transports.incoming import Receive, Scope, Send
 from mcp_kernel.workers import Workers, inherit, is_worker
@@ -207,7 +208,10 @@ def _listen_aside(arguments: argparse.Namespace) -> socket.socket | None:
 
 
 def _listen(arguments: argparse.Namespace) -> socket.socket:
-    """Open the socket; raises `OSError`. A Unix socket is for its owner alone."""
+    """Open the socket; raises `OSError`, or `ValueError` before. A Unix socket is for its owner alone."""
+    mistake = find_mistake(arguments.allowed_host, arguments.allowed_origin)
+    if mistake:
+        raise ValueError(mistake)
     if arguments.uds:
         path = Path(arguments.uds)
         if path.is_socket():
@@ -241,7 +245,7 @@ def _unlink_left(path: Path) -> None:
 
 
 def _address(listener: socket.socket, arguments: argparse.Namespace, path: str | None = None) -> str:
-    path = path or ("/sse" if arguments.transport == "sse" else arguments.path)
+    path = path or ("/sse" if arguments.transport == "sse" else "/" + arguments.path.strip("/"))
     if isinstance(listener.getsockname(), str):
         return f"{path} on {arguments.uds}"
     host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from string import ascii_letters, digits
+from string import ascii_letters, digits, hexdigits
 from typing import Final
 
 _PLAIN: Final = frozenset(f"{ascii_letters}{digits}.-_:/[]")
+_ADDRESS: Final = frozenset(f"{hexdigits}:.")
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _MOST_KNOWN: Final = 64  # pairs of Host and Origin that were admitted and are not taken apart again
 _LONGEST_KNOWN: Final = 512  # characters of such a pair
@@ -64,6 +65,21 @@ class Admission:
             return True
         scheme, _, authority = value.lower().partition("://")
         return scheme in ("http", "https") and _split(authority)[0] in _LOCAL
+
+
+def find_mistake(hosts: Iterable[str], origins: Iterable[str]) -> str | None:
+    """Say what is wrong with hosts and origins that an operator allows: one that fits nothing would go unnoticed."""
+    for host in hosts:
+        is_ipv6 = set(host) <= _ADDRESS and host.count(":") > 1
+        address = f"[{host}]" if is_ipv6 else host
+        if not set(host) <= _PLAIN - {"/"} or _split(address)[0] is None:
+            return f"--allowed-host {host!a} fits no client: write a name, or a name and a port, as files.example:8443"
+    for origin in origins:
+        scheme, colon, authority = origin.rstrip("/").partition("://")
+        whole = scheme and colon and authority and "/" not in authority
+        if origin != "null" and not (whole and set(origin) <= _PLAIN):
+            return f"--allowed-origin {origin!a} fits no page: write scheme and host, as https://app.example"
+    return None
 
 
 def _split(authority: str) -> tuple[str | None, str]:
