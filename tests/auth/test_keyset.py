@@ -47,6 +47,15 @@ async def test_a_new_key_is_fetched_when_the_first_token_of_it_comes(tmp_path: P
 
 
 @scene
+async def test_of_an_issuer_with_very_many_keys_only_the_first_are_taken(tmp_path: Path) -> None:
+    authority = Authority()
+    others = [{**public_jwk("rsa"), "kid": f"other-{number}"} for number in range(99)]
+    authority.published = [*others, public_jwk("ec"), public_jwk("ed")]
+    async with authority.entrance(tmp_path).visit() as site:
+        assert [await enter(site, authority, key) for key in ("ec", "ed")] == [200, 401]
+
+
+@scene
 async def test_made_up_keys_do_not_make_the_issuer_be_asked(tmp_path: Path) -> None:
     authority = Authority()
     async with authority.entrance(tmp_path).visit() as site:

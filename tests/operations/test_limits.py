@@ -201,6 +201,10 @@ async def test_a_result_is_cut_to_its_callers_size(connect: Connect) -> None:
     for chosen, most in [(Limits(), 9000), (Limits(everybody=limits.everybody), 2000), (limits, 500)]:
         async with connect(make_server(chosen), MODERN) as client:
             assert said(await client.call_tool("echo", {"text": "x" * 9000})).count("x") == most
+    server = make_server(limits)
+    server.max_output_bytes = 100
+    async with connect(server, MODERN) as client:  # whoever starts the server has the last word
+        assert said(await client.call_tool("echo", {"text": "x" * 9000})).count("x") == 100
 
 
 @scene
