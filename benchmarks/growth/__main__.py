@@ -1,10 +1,11 @@
 """How the costs of the vector server's store grow with what it holds.
 
-    uv run benchmarks/growth [PASSAGES]
+    uv run benchmarks/growth [PASSAGES [MINUTES]]
 
-One collection is filled to so many passages (100,000), in documents of about ten, ten at a time. At each size: the
-milliseconds for one passage of the last stretch, the median for a query in each mode, the largest resident set of the
-process, which holds the embedder too, and the size of the data directory.
+One collection is filled to so many passages (100,000), in documents of about ten that are written 25 at a time, until
+the time is over (8 minutes). A row of the table for each size: milliseconds for one passage of the last stretch, by the
+clock and of CPU, the embedder's among them; the median for a query in each mode; the largest resident set of the
+process, which holds the embedder too; and the size of the data directory.
 """
 
 from __future__ import annotations
@@ -29,34 +30,56 @@ from mcp_server_vector.store import Store
 from mcp_server_vector.writing import Draft
 
 SIZES: Final = (1_000, 3_000, 10_000, 30_000, 100_000)
+MINUTES: Final = 8.0
 QUERIES: Final = 50
-GROUP: Final = 10  # documents written at once
+GROUP: Final = 25  # documents written at once
 MODES: Final[tuple[Mode, ...]] = ("semantic", "keyword", "hybrid")
+COLUMNS: Final = ("passages", "one more, ms", "of CPU", *(f"{mode}, ms" for mode in MODES), "memory, MiB", "disk, MiB")
 
 
-async def grow(chunks: int) -> None:
-    """Fill a collection and print a line for each size."""
-    prose = Prose(1)
-    print(f"{'passages':>9}{'add ms':>9}{''.join(f'{mode:>10} ms' for mode in MODES)}{'MiB':>8}{'disk MiB':>10}")
+async def grow(passages: int, minutes: float) -> None:
+    """Fill a collection and print a row for each size."""
+    print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
+    deadline = time.monotonic() + minutes * 60
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Settings(Path(folder), choose("wordllama")))
         await store.prepare()
-        held = number = 0
-        for size in (each for each in SIZES if each <= chunks):
-            began, before = time.perf_counter(), held
-            while held < size:
-                numbers = range(number, number + GROUP)
-                drafts = [Draft.make(prose.text(90), {"part": each}, f"d{each}") for each in numbers]
-                number += GROUP
-                held += sum(indexed.chunks for indexed in await store.index_all("documents", drafts))
-            adding = (time.perf_counter() - began) / (held - before) * 1000
-            queries = [prose.words(5) for _ in range(QUERIES)]
+        filling = Filling(store)
+        for size in (each for each in SIZES if each <= passages):
+            clock, cpu, before = time.perf_counter(), time.process_time(), filling.held
+            in_time = await filling.fill(size, deadline)
+            added = max(filling.held - before, 1)
+            adding = [(took / added) * 1000 for took in (time.perf_counter() - clock, time.process_time() - cpu)]
+            queries = [filling.prose.words(5) for _ in range(QUERIES)]
             asking = [await ask(store, queries, mode) for mode in MODES]
-            disk = weigh(Path(folder))
+            times = " | ".join(f"{each:.2f}" for each in (*adding, *asking))
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            asked = "".join(f"{each:13.2f}" for each in asking)
-            print(f"{held:9}{adding:9.2f}{asked}{memory:8.0f}{disk:10.0f}", flush=True)
+            print(f"| {filling.held:,} | {times} | {memory:.0f} | {weigh(Path(folder)):.0f} |", flush=True)
+            if not in_time:
+                print(f"\nTime was over before there were {size:,}.")
+                break
         await store.close()
+
+
+class Filling:
+    """A collection that is being filled."""
+
+    def __init__(self, store: Store) -> None:
+        self.prose = Prose(1)
+        self.held = 0
+        self._store = store
+        self._documents = 0
+
+    async def fill(self, size: int, deadline: float) -> bool:
+        """Add documents until there are so many passages; False when time is over before."""
+        while self.held < size:
+            if time.monotonic() > deadline:
+                return False
+            numbers = range(self._documents, self._documents + GROUP)
+            drafts = [Draft.make(self.prose.text(90), {"part": each}, f"d{each}") for each in numbers]
+            self._documents += GROUP
+            self.held += sum(indexed.chunks for indexed in await self._store.index_all("documents", drafts))
+        return True
 
 
 async def ask(store: Store, queries: Sequence[str], mode: Mode) -> float:
@@ -75,4 +98,5 @@ def weigh(folder: Path) -> float:
 
 
 if __name__ == "__main__":
-    asyncio.run(grow(int(sys.argv[1]) if len(sys.argv) > 1 else SIZES[-1]))
+    given = [float(each) for each in sys.argv[1:]]
+    asyncio.run(grow(int(given[0]) if given else SIZES[-1], given[1] if len(given) > 1 else MINUTES))
