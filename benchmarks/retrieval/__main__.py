@@ -1,9 +1,10 @@
 """Retrieval quality: how well each mode finds the text that a heading stands over.
 
-    uv run benchmarks/retrieval [--embedder NAME]... [--tune]
+    uv run benchmarks/retrieval [--embedder NAME]... [--tune] [--most PAIRS]
 
-Corpora are made of what is installed: docstrings (the first line is the query, the rest the document) and the package
-descriptions of distributions (a heading is the query, its section the document). Half of the pairs is for tuning
+Corpora are made of what is installed: docstrings (the first line is the query, the rest the document), the package
+descriptions of distributions and the manuals that some bring, the reference of Python's language among them (a heading
+is the query, its section the document). Half of the pairs is for tuning
 (`--tune` prints MRR for each share of the semantic score), the other half is reported: MRR, recall@5 and recall@10 of
 semantic search alone (which is plain Chroma with the same embedder), of BM25 alone, and of both, the default.
 """
@@ -14,11 +15,13 @@ import argparse
 import ast
 import asyncio
 import hashlib
+import importlib
 import re
 import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib import metadata
 from itertools import zip_longest
 from pathlib import Path
@@ -36,7 +39,12 @@ MOST: Final = 1500  # pairs of one corpus
 DEPTH: Final = 100
 WEIGHTS: Final = tuple(step / 20 for step in range(21))
 MODES: Final[tuple[Mode, ...]] = ("semantic", "keyword", "hybrid")
+GROUP: Final = 200  # documents written at once
 _HEADING: Final = re.compile(r"^#{1,4}[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
+_UNDERLINED: Final = re.compile(r"^(\S[^\n]*)\n([=*~^\"-])\2{3,}[ \t]*$", re.MULTILINE)
+_NO_MANUAL: Final = re.compile(
+    r"licen|changelog|changes|history|conduct|contributing|security|release|dist-info", re.IGNORECASE
+)
 
 
 class Pair(NamedTuple):
@@ -93,26 +101,45 @@ def descriptions() -> Iterator[Pair]:
     found = sorted(metadata.distributions(), key=lambda each: str(each.metadata["Name"]).lower())
     for distribution in found:
         _, _, text = (distribution.read_text("METADATA") or "").partition("\n\n")
-        headings = list(_HEADING.finditer(text))
-        for heading, following in zip_longest(headings, headings[1:]):
-            body = text[heading.end() : following.start() if following else len(text)].strip()
-            if len(heading[1].split()) >= 2 and len(body.split()) >= 25:
-                yield Pair(f"{distribution.metadata['Name']}: {heading[1]}", body[:4000])
+        for heading, body in sections(text, _HEADING):
+            yield Pair(f"{distribution.metadata['Name']}: {heading}", body)
 
 
-def choose_pairs(pairs: Iterable[Pair]) -> list[Pair]:
+def manuals() -> Iterator[Pair]:
+    """Sections of the reference of Python's language, and of the manuals that installed distributions bring."""
+    topics: Mapping[str, str] = importlib.import_module("pydoc_data.topics").topics
+    for _, text in sorted(topics.items()):
+        yield from map(Pair._make, sections(text, _UNDERLINED))
+    found = sorted(metadata.distributions(), key=lambda each: str(each.metadata["Name"]).lower())
+    for distribution in found:
+        for file in sorted(distribution.files or (), key=str):
+            if file.suffix in (".md", ".rst") and not _NO_MANUAL.search(str(file)):
+                with suppress(OSError, UnicodeDecodeError):
+                    text = Path(str(file.locate())).read_text("utf-8")
+                    yield from map(Pair._make, sections(text, _HEADING if file.suffix == ".md" else _UNDERLINED))
+
+
+def sections(text: str, pattern: re.Pattern[str]) -> Iterator[tuple[str, str]]:
+    """Headings that say something, each with what stands under it, up to the next one."""
+    headings = list(pattern.finditer(text))
+    for heading, following in zip_longest(headings, headings[1:]):
+        body = text[heading.end() : following.start() if following else len(text)].strip()
+        if len(heading[1].split()) >= 2 and len(body.split()) >= 25:
+            yield heading[1].strip(), body[:4000]
+
+
+def choose_pairs(pairs: Iterable[Pair], most: int) -> list[Pair]:
     """Some of the pairs, the same on every run, no query twice."""
     unique = {pair.query: pair for pair in pairs}
-    return sorted(unique.values(), key=lambda pair: pair.id)[:MOST]
+    return sorted(unique.values(), key=lambda pair: pair.id)[:most]
 
 
-def corpora() -> dict[str, list[Pair]]:
+def corpora(most: int) -> dict[str, list[Pair]]:
     """Every corpus."""
-    return {
-        "standard library": choose_pairs(standard_library()),
-        "numpy, pydantic, chromadb": choose_pairs(packages("numpy", "pydantic", "chromadb", "huggingface_hub")),
-        "package descriptions": choose_pairs(descriptions()),
-    }
+    four = packages("numpy", "pydantic", "chromadb", "huggingface_hub")
+    found = {"standard library": standard_library(), "four packages": four}
+    found |= {"package descriptions": descriptions(), "manuals": manuals()}
+    return {name: choose_pairs(pairs, most) for name, pairs in found.items()}
 
 
 Rankings = list[tuple[str, Mapping[Mode, Mapping[str, float]]]]
@@ -123,8 +150,9 @@ async def search_all(pairs: Sequence[Pair], embedder: str) -> tuple[Rankings, fl
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Settings(Path(folder), choose(embedder)))
         await store.prepare()
-        for pair in pairs:
-            await store.index("corpus", Draft.make(pair.text, {}, pair.id))
+        for start in range(0, len(pairs), GROUP):
+            part = pairs[start : start + GROUP]
+            await store.index_all("corpus", [Draft.make(pair.text, {}, pair.id) for pair in part])
         rankings: Rankings = []
         for pair in pairs:
             found: dict[Mode, dict[str, float]] = {}
@@ -179,8 +207,9 @@ def main() -> None:
     line = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     line.add_argument("--embedder", action="append", help="may be repeated (default: wordllama)")
     line.add_argument("--tune", action="store_true", help="print every share of the semantic score")
+    line.add_argument("--most", type=int, default=MOST, help="pairs of one corpus (default: %(default)s)")
     arguments = line.parse_args()
-    for name, pairs in corpora().items():
+    for name, pairs in corpora(arguments.most).items():
         for embedder in arguments.embedder or ["wordllama"]:
             rankings, _ = asyncio.run(search_all(pairs, embedder))
             report(name, embedder, rankings, tune=arguments.tune)
