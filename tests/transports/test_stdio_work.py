@@ -5,24 +5,27 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import platform
 import sys
 import tracemalloc
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import pytest
 from tests.oracle import Witness
 from tests.stage import scene
-from tests.transports.host import CLIENT, Json, line, notification, request
+from tests.transports.host import CLIENT, TOOLS, Host, Json, line, notification, request
 
 from mcp_kernel import Server
+from mcp_kernel.protocol.framing import Lines
+from mcp_kernel.protocol.jsonrpc import Prepared, encode_result
 from mcp_kernel.transports.guard import Pair
 from mcp_kernel.transports.stdio import Connection
 from mcp_kernel.transports.writing import WIDE, Writer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
-
-    import pytest
 
 MIB = 1 << 20
 F_GETPIPE_SZ = 1032
@@ -172,3 +175,56 @@ async def test_a_large_message_is_written_from_where_it_is(monkeypatch: pytest.M
     writer.close()
     os.close(inlet)
     os.close(outlet)
+
+
+def most_allocated(work: Callable[[], object]) -> int:
+    """The most bytes of Python's own that a piece of work held at once, beside what was there."""
+    tracemalloc.start()
+    kept = work()
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept is not None
+    return most
+
+
+def test_a_large_answer_is_copied_once_into_its_envelope() -> None:
+    text = "x" * MIB
+    result: dict[str, object] = {"content": [{"type": "text", "text": text}]}
+    assert most_allocated(lambda: encode_result(1, result)) < 1.1 * MIB
+    prepared = Prepared(b'{"content":', text.encode(), b"}")
+    assert most_allocated(lambda: encode_result(1, prepared)) < 1.1 * MIB
+
+
+def test_a_line_that_comes_in_pieces_is_joined_once() -> None:
+    lines = Lines()
+    for _ in range(16):
+        assert lines.feed(b"x" * 65536) == []
+    assert most_allocated(lambda: lines.feed(b"y\n")) < 1.1 * MIB
+
+
+def test_small_pieces_of_a_line_take_no_more_than_they_hold() -> None:
+    lines = Lines()
+
+    def feed() -> Lines:
+        for number in range(100_000):
+            lines.feed(b"%d" % number)
+        return lines
+
+    assert most_allocated(feed) < MIB
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries give memory back in other ways")
+def test_the_memory_of_a_large_message_stays_for_the_next() -> None:
+    """What is given back to the system costs a fault for each of its pages: 256 for each copy of a mebibyte."""
+    with Host(TOOLS) as host:
+        host.open()
+
+        def faults() -> int:
+            return int(Path(f"/proc/{host.process.pid}/stat").read_text().rpartition(")")[2].split()[7])
+
+        for _ in range(3):
+            host.call("echo", text="x" * MIB)
+        before = faults()
+        for _ in range(10):
+            host.call("echo", text="x" * MIB)
+        assert faults() - before < 10 * 64
