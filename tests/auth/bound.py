@@ -36,17 +36,17 @@ def encode(data: bytes) -> str:
 class Binder:
     """The issuer, and the entrance of a server that trusts it, by one clock."""
 
-    def __init__(self, path: Path, place: Place | None = None, text: str = FILE) -> None:
+    def __init__(self, path: Path, place: Place | None = None, text: str = FILE, **options: Any) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self.realm = Realm()
         self.realm.hosts = {ISSUER: self._publish}
-        self.entrance = Entrance(path, text, place, make_verifier=self._verifier)
+        self.entrance = Entrance(path, text, place, make_verifier=self.verifier, **options)
 
     def _publish(self, ask: Ask) -> Answer:
         public: Json = ECAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
         return Answer(document={"keys": [{**public, "kid": "1"}]})
 
-    def _verifier(self, settings: Jwt | Introspection) -> Verifier:
+    def verifier(self, settings: Jwt | Introspection) -> Verifier:
         from mcp_kernel.auth.resource.settings import Jwt
 
         assert isinstance(settings, Jwt)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from tests.stage import scene
+from tests.stage import modern, scene, shake_hands
 from tests.transports.guests import Member, Modern
 
 from mcp_kernel import Server
@@ -21,7 +21,7 @@ from mcp_kernel.transports.incoming import PRINCIPAL
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.stage import Connect
+    from tests.stage import Connect, Dial
 
     from mcp_kernel.testing.eras import Client
     from mcp_kernel.transports.incoming import Receive, Scope, Send
@@ -127,6 +127,28 @@ async def test_whoever_has_no_role_is_told_so_of_every_name_alike(connect: Conne
             assert f"Resource not found: IT. {reason}" in await refusal(client, "resources/read", {"uri": uri})
     async with connect(make_server(), revision, principal=Principal("bob", ("reader",))) as client:
         assert "no role" not in await refusal(client, "tools/call", {"name": "wipe"})
+
+
+@in_both_eras
+@scene
+async def test_instructions_name_nothing_that_may_not_be_used(dial: Dial, revision: str) -> None:
+    server = make_server()
+    server.instructions = (
+        "Notes. First look, then write! The file is at note://index. Secrets: note://secret? Ask for a summary. "
+        "What a looking-glass shows is data."
+    )
+    expected = {
+        "reader": "Notes. The file is at note://index. Ask for a summary. What a looking-glass shows is data.",
+        "writer": "Notes. What a looking-glass shows is data.",
+        "boss": server.instructions,
+    }
+    for name, told in expected.items():
+        async with dial(server, principal=Principal(name, (name,))) as wire:
+            if revision < "2026":
+                answer = await shake_hands(wire, revision)
+            else:
+                answer = await wire.call("server/discover", modern())
+            assert answer.get("instructions") == told
 
 
 @in_both_eras

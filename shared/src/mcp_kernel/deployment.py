@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from mcp_kernel.auth.resource.binding import Proofs
     from mcp_kernel.auth.resource.document import Document
     from mcp_kernel.auth.resource.following import Part
     from mcp_kernel.operations.audit import AuditStage
     from mcp_kernel.operations.limits import LimitStage
-    from mcp_kernel.operations.rates import Buckets
     from mcp_kernel.operations.redis_link import RedisLink
     from mcp_kernel.server.pipeline import Stage
     from mcp_kernel.server.principal import Gate
@@ -54,7 +54,7 @@ def prepare(server: Server, arguments: argparse.Namespace) -> Gate | None:
     if arguments.auth:
         from mcp_kernel.server.access import Authorization
 
-        gate = _open_gate(server, arguments, [_regulate(limit), _redact(audit)])
+        gate = _open_gate(server, arguments, [_regulate(limit), _redact(audit)], link)
         stages.append(Authorization())
     server.use([*stages, *([limit] if limit else [])])
     return gate
@@ -94,7 +94,12 @@ def _limit(arguments: argparse.Namespace, link: RedisLink | None) -> LimitStage 
         rate = None if arguments.rate_limit is None else parse_rate(arguments.rate_limit)
     except ValueError as error:
         raise Unfit(f"--rate-limit {arguments.rate_limit}: {error}") from None
-    return LimitStage(Allowance(rate=rate), _buckets(link))
+    if link is None:
+        return LimitStage(Allowance(rate=rate))
+    from mcp_kernel.operations.redis_buckets import RedisBuckets
+    from mcp_kernel.operations.redis_running import RedisRunning
+
+    return LimitStage(Allowance(rate=rate), RedisBuckets(link), running=RedisRunning(link))
 
 
 def _regulate(stage: LimitStage | None) -> Part:
@@ -121,7 +126,7 @@ def _redact(stage: AuditStage | None) -> Part:
     return read
 
 
-def _open_gate(server: Server, arguments: argparse.Namespace, parts: Iterable[Part]) -> Gate:
+def _open_gate(server: Server, arguments: argparse.Namespace, parts: Iterable[Part], link: RedisLink | None) -> Gate:
     """Read who is let in, and what they may use; both change with the file, and so do the other parts."""
     from mcp_kernel.auth.policy import read_policy
     from mcp_kernel.auth.resource.document import Mistaken
@@ -138,7 +143,7 @@ def _open_gate(server: Server, arguments: argparse.Namespace, parts: Iterable[Pa
     try:
         path = "/sse" if arguments.transport == "sse" else arguments.path
         place = read_place(path, arguments.public_url, arguments.trusted_proxy, arguments.allowed_host)
-        gate = ResourceGate(place)
+        gate = ResourceGate(place, proofs=_keep_proofs(link))
         gate.file = AuthFile(Path(arguments.auth), [gate.read, govern, *parts])
         gate.file.load()
     except (Mistaken, ValueError) as error:
@@ -183,10 +188,10 @@ def _share(server: Server, arguments: argparse.Namespace) -> RedisLink | None:
         raise Unfit(str(error)) from None
 
 
-def _buckets(link: RedisLink | None) -> Buckets | None:
-    """Where rates are counted: None is in this process."""
+def _keep_proofs(link: RedisLink | None) -> Proofs | None:
+    """Where it is kept which proofs of keys were used: None is in this process."""
     if link is None:
         return None
-    from mcp_kernel.operations.redis_buckets import RedisBuckets
+    from mcp_kernel.operations.redis_proofs import RedisProofs
 
-    return RedisBuckets(link)
+    return RedisProofs(link)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from mcp_kernel.errors import ProtocolError, ToolError
 from mcp_kernel.operations.rates import Buckets, MemoryBuckets, Rate
+from mcp_kernel.operations.running import Full, MemoryRunning, Running
 from mcp_kernel.operations.settings import Complain, Section
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class LimitStage:
         everybody: What everybody may use, where the limits say nothing of it.
         buckets: Where it is kept how much everybody has used.
         clock: Seconds that never go back.
+        running: Where it is kept how many calls run.
     """
 
     def __init__(
@@ -105,12 +107,13 @@ class LimitStage:
         everybody: Allowance = _NO_LIMIT,
         buckets: Buckets | None = None,
         clock: Callable[[], float] = time.monotonic,
+        running: Running | None = None,
     ) -> None:
         self._everybody = everybody
         self._limits = Limits(everybody=everybody)
         self._buckets = buckets or MemoryBuckets()
         self._clock = clock
-        self._running: dict[str, int] = {}
+        self._running = running or MemoryRunning()
 
     def hold(self, limits: Limits) -> None:
         """Hold to other limits from now on; what is used up of the old ones stays so."""
@@ -135,17 +138,19 @@ class LimitStage:
             if tool is not None:
                 places[f"{who} {name}"] = tool
             _fence(exchange, allowed, tool)
-        await self._admit(exchange, places)
-        held = [key for key, allowance in places.items() if allowance.concurrent is not None]
-        for key in held:
-            self._running[key] = self._running.get(key, 0) + 1
+        caps = {key: allowed.concurrent for key, allowed in places.items() if allowed.concurrent is not None}
+        if not caps:
+            await self._charge(exchange, places)
+            return await proceed(exchange)
         try:
+            leave = await self._running.enter(caps)
+        except Full as full:
+            raise _refuse(exchange, f"There are {full.most} calls of yours in progress already", 1) from None
+        try:
+            await self._charge(exchange, places)
             return await proceed(exchange)
         finally:
-            for key in held:
-                self._running[key] -= 1
-                if not self._running[key]:
-                    del self._running[key]
+            leave()
 
     def _allow(self, exchange: Exchange) -> Allowance:
         """What this caller may use of everything together."""
@@ -161,10 +166,8 @@ class LimitStage:
             timeout=_most([each.timeout or everybody.timeout for each in allowed]),
         )
 
-    async def _admit(self, exchange: Exchange, places: Mapping[str, Allowance]) -> None:
-        for key, allowance in places.items():
-            if allowance.concurrent is not None and self._running.get(key, 0) >= allowance.concurrent:
-                raise _refuse(exchange, f"There are {allowance.concurrent} calls of yours in progress already", 1)
+    async def _charge(self, exchange: Exchange, places: Mapping[str, Allowance]) -> None:
+        """Take one call out of each bucket."""
         demands = {key: allowance.rate for key, allowance in places.items() if allowance.rate is not None}
         wait = await self._buckets.take(demands, self._clock()) if demands else 0.0
         if wait > 0:

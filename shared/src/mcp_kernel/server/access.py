@@ -8,6 +8,7 @@ speaks of a tool that the principal knows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, cast
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from mcp_kernel.server.exchange import Exchange
     from mcp_kernel.server.pipeline import Answer, Proceed
     from mcp_kernel.server.principal import Principal
+    from mcp_kernel.server.server import Server
 
+_BETWEEN_SENTENCES: Final = re.compile(r"(?<=[.!?])\s+")
 Sort: TypeAlias = Literal["tools", "resources", "prompts"]
 
 
@@ -51,6 +54,21 @@ class View(Protocol):
     def explain(self, tool: str, arguments: Mapping[str, object]) -> str:
         """Say of a tool that may be used why it may not be with these arguments, and with which it may."""
         ...
+
+
+def instruct(server: Server, view: View | None) -> str | None:
+    """The server's instructions, for whoever has this view without the sentences that name what he may not use."""
+    if server.instructions is None or view is None:
+        return server.instructions
+    hidden = [tool.name for tool in server.tools if not tool.shows(view)]
+    hidden += [prompt.name for prompt in server.prompts if not prompt.shows(view)]
+    hidden += [resource.uri for resource in server.resources.fixed if not resource.shows(view)]
+    hidden += [template.template.template for template in server.resources.templates if not template.shows(view)]
+    if not hidden:
+        return server.instructions
+    named = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, hidden))})(?![\w-])")
+    sentences = _BETWEEN_SENTENCES.split(server.instructions)
+    return " ".join(each for each in sentences if not named.search(each)) or None
 
 
 class Policy(Protocol):

@@ -247,16 +247,26 @@ def _report_incident(exchange: Exchange) -> ProtocolError:
 def _initialize(exchange: Exchange) -> JsonObject:
     server, session = exchange.peer.server, exchange.peer.session
     result = session.initialize(exchange.request.params, server.capabilities(exchange.view), server.info)
-    if server.instructions:
-        result["instructions"] = server.instructions
+    if instructions := _instruct(exchange):
+        result["instructions"] = instructions
     return result
+
+
+def _instruct(exchange: Exchange) -> str | None:
+    """What a model should know before it uses what whoever asks may use."""
+    server, view = exchange.peer.server, exchange.view
+    if view is None:
+        return server.instructions
+    from mcp_kernel.server.access import instruct
+
+    return instruct(server, view)
 
 
 def _discover(exchange: Exchange) -> JsonObject:
     server = exchange.peer.server
     result: JsonObject = {"supportedVersions": list(MODERN), "capabilities": server.capabilities(exchange.view)}
-    if server.instructions:
-        result["instructions"] = server.instructions
+    if instructions := _instruct(exchange):
+        result["instructions"] = instructions
     return result
 
 

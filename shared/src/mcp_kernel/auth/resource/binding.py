@@ -14,7 +14,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Final, Protocol, cast
 from urllib.parse import urlsplit
 
 from pydantic_core import from_json
@@ -55,6 +55,14 @@ class Presented:
     url: str
 
 
+class Proofs(Protocol):
+    """Where it is kept which proofs were used, for all processes that serve the same clients."""
+
+    async def take(self, mark: bytes, seconds: float) -> bool:
+        """Take a proof, which could be repeated for so long; tells whether nobody has taken it before."""
+        ...
+
+
 class Bindings:
     """Holds tokens to what they are bound to, and remembers the proofs that it saw for as long as they are good."""
 
@@ -62,13 +70,16 @@ class Bindings:
         self._now = now
         self._seen: OrderedDict[str, OrderedDict[bytes, float]] = OrderedDict()  # by key: ids of proofs, their end
 
-    def check(self, claims: Claims, presented: Presented) -> None:
-        """Raise `Rejected` where a token is bound and its sender has not proved it (`cnf`, RFC 7800)."""
+    def check(self, claims: Claims, presented: Presented) -> bytes | None:
+        """Raise `Rejected` where a token is bound and its sender has not proved it (`cnf`, RFC 7800).
+
+        Returns what tells the proof from all others, where there was one: it was not used here before.
+        """
         confirmation = claims.get("cnf")
         if confirmation is None and "cnf" not in claims:
             if presented.scheme != "bearer" or presented.proofs:
                 raise Rejected("The token is bound to no key: send it as Bearer, without a proof")
-            return
+            return None
         fields = cast("Mapping[str, object]", confirmation)
         bound: Mapping[str, object] = fields if isinstance(confirmation, dict) else {}
         if not bound or bound.keys() - {"jkt", "x5t#S256"}:
@@ -76,11 +87,12 @@ class Bindings:
         if "x5t#S256" in bound:
             _check_certificate(bound["x5t#S256"], presented.certificate)
         if "jkt" in bound:
-            self._check_proof(bound["jkt"], presented)
-        elif presented.scheme != "bearer" or presented.proofs:
+            return self._check_proof(bound["jkt"], presented)
+        if presented.scheme != "bearer" or presented.proofs:
             raise Rejected("The token is bound to a certificate: send it as Bearer, without a proof")
+        return None
 
-    def _check_proof(self, thumbprint: object, presented: Presented) -> None:
+    def _check_proof(self, thumbprint: object, presented: Presented) -> bytes:
         if presented.scheme != "dpop":
             raise Rejected("The token is bound to a key: send it as DPoP, with a proof")
         if len(presented.proofs) != 1:
@@ -95,9 +107,9 @@ class Bindings:
         expected = _encode(hashlib.sha256(presented.token).digest())
         if not isinstance(claims.get("ath"), str) or not hmac.compare_digest(str(claims["ath"]).encode(), expected):
             raise Unproved("The proof is for another token (ath)")
-        self._remember(key, claims)
+        return self._remember(key, claims)
 
-    def _remember(self, key: str, claims: Mapping[str, object]) -> None:
+    def _remember(self, key: str, claims: Mapping[str, object]) -> bytes:
         """Take a proof once; the last check, so that only proofs that are good are remembered."""
         now, issued, identifier = self._now(), claims.get("iat"), claims.get("jti")
         if not isinstance(issued, int | float) or isinstance(issued, bool) or not math.isfinite(issued):
@@ -111,6 +123,7 @@ class Bindings:
         if mark in seen:
             raise Unproved("The proof was used before (jti)")
         seen[mark] = issued + PAST_SECONDS
+        return key.encode() + mark
 
     def _of_key(self, key: str, now: float) -> OrderedDict[bytes, float]:
         """The proofs of a key that could be repeated still; raises `Unavailable` where there are too many.

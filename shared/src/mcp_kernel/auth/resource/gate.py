@@ -14,7 +14,15 @@ from mcp_kernel.auth.resource.bearer import (
     write_challenge,
     write_proof_challenge,
 )
-from mcp_kernel.auth.resource.binding import ALGORITHMS, Bindings, Presented, Unproved
+from mcp_kernel.auth.resource.binding import (
+    ALGORITHMS,
+    FUTURE_SECONDS,
+    PAST_SECONDS,
+    Bindings,
+    Presented,
+    Proofs,
+    Unproved,
+)
 from mcp_kernel.auth.resource.certificates import Wallet, read_certificate
 from mcp_kernel.auth.resource.document import Document
 from mcp_kernel.auth.resource.following import AuthFile
@@ -32,7 +40,8 @@ MakeVerifier = Callable[["Jwt | Introspection"], Verifier]
 class ResourceGate:
     """Admits whoever has a key or a token.
 
-    `read` understands the file and is put into use by it; until then nobody is let in.
+    `read` understands the file and is put into use by it; until then nobody is let in. `proofs` is where processes that
+    serve the same clients keep which proofs of keys were used; without it this process does alone.
     """
 
     def __init__(
@@ -41,6 +50,7 @@ class ResourceGate:
         *,
         make_verifier: MakeVerifier | None = None,
         now: Callable[[], float] = time.time,
+        proofs: Proofs | None = None,
     ) -> None:
         self._place = place
         self._make_verifier = make_verifier or _make_verifier
@@ -51,6 +61,7 @@ class ResourceGate:
         self._verifier: Verifier | None = None
         self._verifiers: list[Verifier] = []  # with those that an earlier file wanted, which may be in use still
         self._bindings = Bindings(now)
+        self._proofs = proofs
         self.file: AuthFile | None = None
 
     def read(self, document: Document) -> Callable[[], None]:
@@ -117,7 +128,7 @@ class ResourceGate:
         if not resource:
             raise Rejected("The address of this server is unknown, so that no token is for it")
         claims = await verifier.verify(credential.text.decode("ascii"), resource)
-        self._bindings.check(
+        proof = self._bindings.check(
             claims,
             Presented(
                 scheme=credential.scheme,
@@ -128,6 +139,9 @@ class ResourceGate:
                 url=self._place.spell(knock, resource),
             ),
         )
+        shared = self._proofs if proof is not None else None
+        if shared is not None and not await shared.take(proof or b"", PAST_SECONDS + FUTURE_SECONDS):
+            raise Unproved("The proof was used before (jti)")
         metadata = metadata_url(resource)
         principal = make_principal(claims, tokens.issuer, tokens.grants, metadata)
         if not principal.scopes.issuperset(tokens.grants.required_scopes):
