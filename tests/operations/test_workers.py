@@ -9,6 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.auth.entrance import EVERYONE, key_lines
+from tests.operations.logs import read_records, verify
 from tests.operations.redis import RedisServer
 from tests.transports.host import TOOLS, until
 from tests.transports.listening import Connection, Listening
@@ -72,6 +74,48 @@ def ask(connection: Connection, number: int, session: dict[str, str]) -> dict[st
     params = {"name": "echo", "arguments": {"text": str(number)}}
     connection.post({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}, session)
     return json.loads(connection.read_answer()[1])
+
+
+@pytest.mark.slow
+def test_each_worker_has_an_audit_log_and_goes_on_with_a_dead_ones(tmp_path: Path) -> None:
+    options = ["--workers", "2", "--audit-log", str(tmp_path / "audit.jsonl"), "--audit-required"]
+    logs = [tmp_path / f"audit-{place}.jsonl" for place in (1, 2)]
+    with RedisServer() as store, Listening(*options, "--store", store.url) as server:
+        until(lambda: len(children(server)) == 2)
+        with server.connect() as first:
+            session = server.open_session(first)
+            first.post({"jsonrpc": "2.0", "method": "notifications/initialized"}, session).read_answer()
+        for number in range(60):
+            if number == 30:
+                victim = children(server).pop()
+                os.kill(victim, signal.SIGKILL)
+                until(lambda: len(children(server) - {victim}) == 2)  # noqa: B023  # it is called here
+            with server.connect() as connection:
+                assert "result" in ask(connection, number, session)
+        server.tell()
+        assert server.wait() == 0
+    records = [record for log in logs for record in read_records(log)]
+    calls = [record for record in records if record["event"] == "opened" and record.get("tool") == "echo"]
+    assert sorted(int(record["arguments"]["text"]) for record in calls) == [*range(60)]
+    assert [verify(log) for log in logs] == [0, 0]
+    assert sorted(path.name for path in tmp_path.glob("audit*.jsonl")) == ["audit-1.jsonl", "audit-2.jsonl"]
+
+
+@pytest.mark.slow
+def test_the_settings_of_the_log_hold_for_workers_too(tmp_path: Path) -> None:
+    auth = tmp_path / "auth.toml"
+    auth.write_text(f"{key_lines('ann', 'a')}{EVERYONE}[audit]\nredact = ['ssn']\n")
+    options = ["--workers", "2", "--auth", str(auth), "--audit-log", str(tmp_path / "audit.jsonl")]
+    logs = [tmp_path / f"audit-{place}.jsonl" for place in (1, 2)]
+    with RedisServer() as store, Listening(*options, "--store", store.url) as server:
+        until(lambda: all(log.exists() for log in logs))
+        with server.connect() as connection:
+            connection.post({"jsonrpc": "2.0", "id": 1, "method": "ping"})
+            assert "Say who you are" in str(connection.read_answer())
+        server.tell()
+        assert server.wait() == 0
+    records = [record for log in logs for record in read_records(log)]
+    assert [record["refused_by"] for record in records] == ["gate"]
 
 
 @pytest.mark.slow

@@ -203,7 +203,9 @@ class CommandLine(argparse.ArgumentParser):
         if not any(getattr(arguments, name) != self.get_default(name) for name in self._shared_use):
             return None
         from mcp_kernel.deployment import Unfit, prepare
+        from mcp_kernel.workers import find_place
 
+        arguments.place = find_place()
         try:
             return prepare(server, arguments)
         except Unfit as error:

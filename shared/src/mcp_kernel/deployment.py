@@ -54,7 +54,7 @@ def prepare(server: Server, arguments: argparse.Namespace) -> Gate | None:
     if arguments.auth:
         from mcp_kernel.server.access import Authorization
 
-        gate = _open_gate(server, arguments, [_regulate(limit), _redact(audit)], link)
+        gate = _open_gate(server, arguments, [_regulate(limit), _redact(audit, arguments.audit_log)], link)
         stages.append(Authorization())
     server.use([*stages, *([limit] if limit else [])])
     return gate
@@ -66,15 +66,19 @@ def _keep_audit(server: Server, arguments: argparse.Namespace) -> AuditStage | N
         if arguments.audit_required:
             raise Unfit("--audit-required needs the log that is required: add --audit-log FILE")
         return None
+    path = Path(arguments.audit_log)
     if arguments.workers > 1:
-        raise Unfit("an audit log is of one process, and --workers starts several: start replicas, each with its own")
+        place = arguments.place
+        if place is None:  # the parent serves nobody
+            return None
+        path = path.with_stem(f"{path.stem}-{place}")  # a chain each; who takes a dead one's place goes on with its
     from mcp_kernel.operations.audit import AuditStage
     from mcp_kernel.operations.audit_file import AuditFile, Unusable
     from mcp_kernel.operations.audit_refusals import Refusals
     from mcp_kernel.operations.audit_writer import AuditWriter
 
     try:
-        writer = AuditWriter(AuditFile(Path(arguments.audit_log), time.time()))
+        writer = AuditWriter(AuditFile(path, time.time()))
     except Unusable as error:
         raise Unfit(f"--audit-log: {error}") from None
     server.refusals = Refusals(writer)
@@ -113,13 +117,13 @@ def _regulate(stage: LimitStage | None) -> Part:
     return read
 
 
-def _redact(stage: AuditStage | None) -> Part:
-    """What reads `[audit]` of the file."""
+def _redact(stage: AuditStage | None, path: str | None) -> Part:
+    """What reads `[audit]` of the file; of workers the parent has a path and writes nothing."""
     from mcp_kernel.operations.redaction import read_redaction
 
     def read(document: Document) -> Callable[[], None]:
         redaction = read_redaction(document.table.get("audit", {}), document.complain)
-        if stage is None and "audit" in document.table:
+        if not path and "audit" in document.table:
             document.complain("audit is about a log that there is not: add --audit-log FILE", "audit")
         return lambda: stage.redact(redaction) if stage else None
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-_VARIABLE: Final = "MCP_WORKER"  # how a worker is told its socket, and the pipe that ends with its parent
+_VARIABLE: Final = "MCP_WORKER"  # how a worker is told its socket, the pipe that ends with its parent, and its place
 _KEY: Final = "MCP_STATE_KEY"
 _SOON: Final = 2.0  # seconds: a worker that ends before has hardly begun
 _MOST_SOON: Final = 5  # of which so many in a row are the end
@@ -27,9 +27,14 @@ def is_worker() -> bool:
     return _VARIABLE in os.environ
 
 
+def find_place() -> int | None:
+    """Which of its parent's workers this process is, from 1; None where it is none, or the parent."""
+    return int(os.environ[_VARIABLE].split(",")[2]) if is_worker() else None
+
+
 def inherit() -> socket.socket:
     """Return the parent's socket, and see to it that this process ends with the parent."""
-    listening, pipe = map(int, os.environ.pop(_VARIABLE).split(","))
+    listening, pipe, _ = map(int, os.environ.pop(_VARIABLE).split(","))
     threading.Thread(target=_end_with, args=(pipe,), name="parent", daemon=True).start()
     return socket.socket(fileno=listening)
 
@@ -56,6 +61,8 @@ class Workers:
         self._say = say
         self._pipe, self._ours = os.pipe()
         self._started: dict[int, tuple[subprocess.Popen[bytes], float]] = {}
+        self._free = list(range(1, count + 1))  # places, of which one that is started takes the first
+        self._places: dict[int, int] = {}  # by process
         self._is_ending = False
 
     def run(self) -> int:
@@ -82,10 +89,12 @@ class Workers:
 
     def _start(self) -> None:
         passed = (self._listener.fileno(), self._pipe)
-        surroundings = {**os.environ, _VARIABLE: ",".join(map(str, passed))}
+        place = self._free.pop(0)
+        surroundings = {**os.environ, _VARIABLE: ",".join(map(str, (*passed, place)))}
         command = [sys.executable, *sys.orig_argv[1:]]
         worker = subprocess.Popen(command, env=surroundings, pass_fds=passed)  # noqa: S603  # our own command line
         self._started[worker.pid] = (worker, time.monotonic())
+        self._places[worker.pid] = place
         if self._is_ending:  # the signal came while it was started
             worker.terminate()
 
@@ -93,6 +102,8 @@ class Workers:
         """Wait until one has ended; returns its id, its exit code and its age in seconds."""
         pid, status = os.waitpid(-1, 0)
         worker, since = self._started.pop(pid, (None, time.monotonic()))
+        if pid in self._places:
+            self._free.append(self._places.pop(pid))
         code = os.waitstatus_to_exitcode(status)
         if worker is not None:
             worker.returncode = code
