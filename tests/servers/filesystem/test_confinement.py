@@ -45,6 +45,19 @@ def test_links_that_stay_inside_work(scope: Scope, served: Path, tmp_path: Path)
     assert (served / "chain").is_symlink()
 
 
+@pytest.mark.parametrize(
+    "target", ["/var/lib/hush-7741", "../hush-7741", "inner/../../hush-7741", "/proc/self/hush-7741"]
+)
+def test_where_a_link_that_leads_out_points_to_is_not_said(scope: Scope, served: Path, target: str) -> None:
+    (served / "link").symlink_to(target)
+    (served / "chain").symlink_to(served / "link")
+    for path in ("link", "chain", "link/more"):
+        for use in (read, write, list_folder):
+            with pytest.raises(Refusal) as caught:
+                use(scope, path)
+            assert "hush" not in str(caught.value)
+
+
 WAYS_OUT = [
     "../outside/secret.txt",
     "inner/../../outside/secret.txt",
