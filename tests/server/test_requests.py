@@ -173,6 +173,15 @@ async def test_garbage_is_answered_without_an_id_and_the_next_message_is_served(
 
 
 @scene
+async def test_a_notification_is_not_answered_however_broken(dial: Dial) -> None:
+    async with dial(make_server()) as wire:
+        for params in ([], [1], "x", None, 5):
+            wire.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}, malformed=True)
+        assert await wire.call("ping") == {}
+        assert [each for each in wire.received if "error" in each] == []
+
+
+@scene
 async def test_a_request_that_is_none_is_answered_under_its_id(dial: Dial) -> None:
     async with dial(make_server()) as wire:
         broken: list[dict[str, Any]] = [

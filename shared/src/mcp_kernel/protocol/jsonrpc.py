@@ -84,13 +84,17 @@ class Prepared:
 class InvalidMessage(ProtocolError):
     """JSON that is no message (-32600); `id` is the request's, or None where none could be read.
 
-    `answers` is the id that a broken answer carries: whoever waits for that answer must not wait for ever.
+    `answers` is the id that a broken answer carries: whoever waits for that answer must not wait for ever. A broken
+    notification has a method and no id: it is a notification all the same, which nobody answers.
     """
 
-    def __init__(self, reason: str, identifier: object = None, answers: object = None) -> None:
+    def __init__(
+        self, reason: str, identifier: object = None, answers: object = None, *, is_notification: bool = False
+    ) -> None:
         super().__init__(INVALID_REQUEST, f"Invalid message: {reason}", status=400)
         self.id = _read_id(identifier)
         self.answers = _read_id(answers)
+        self.is_notification = is_notification
 
 
 def _read_id(value: object) -> RequestId | None:
@@ -164,7 +168,7 @@ def to_message(value: JsonObject) -> Message:
     params = value.get("params", _ABSENT)
     if type(params) is not dict:
         if params is not _ABSENT:
-            raise InvalidMessage('"params" must be an object', value.get("id"))
+            raise InvalidMessage('"params" must be an object', value.get("id"), is_notification="id" not in value)
         params = {}
     identifier = value.get("id", _ABSENT)
     # type() and not isinstance(): a bool is an int to Python, and no id to JSON-RPC.

@@ -70,13 +70,15 @@ def receive(peer: Peer, data: bytes) -> None:
 
 
 def reject(peer: Peer, error: ProtocolError, sink: Sink, request: Request | None = None) -> None:
-    """Answer what never became an exchange; an id that could not be read is left out."""
+    """Answer what never became an exchange; an id that could not be read is left out, a notification not answered."""
     identifier = None if request is None else request.id
+    is_answered = True
     if isinstance(error, InvalidMessage):
-        identifier = error.id
+        identifier, is_answered = error.id, not error.is_notification
     if peer.server.refusals is not None:
         peer.server.refusals(_describe_refused(peer, error, request))
-    sink(encode(Failure(identifier, error.code, error.message, error.data)), error.status)
+    failure = Failure(identifier, error.code, error.message, error.data)
+    sink(encode(failure) if is_answered else None, error.status)
 
 
 def _describe_refused(peer: Peer, error: ProtocolError, request: Request | None) -> Refused:
