@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -57,7 +57,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """A server, its peers by name, and the trials; `first` are calls that a peer needs once, before all others."""
+    """A server, its peers by name, and the trials; `first` are calls that one needs once, before all others."""
 
     heading: str
     about: str
@@ -104,36 +104,44 @@ def compete(contest: Contest, effort: Effort) -> Part:
         except NotHere as error:
             absent[name] = str(error)
     aims = tuple(Aim(1.0, name) for name in contest.peers)
-    starts = Row("start to the list of tools", "ms", aims)
     memory = Row("peak memory", "MiB", aims)
     with ExitStack() as stack:
-        pipes = _open_all(stack, programs, absent)
-        for name, calls in contest.first.items():
-            for tool, arguments in calls if name in pipes else ():
-                pipes[name].ask(tool, arguments, "")
+        pipes = dict[str, Pipe]()
+        for name, program in programs.items():
+            try:
+                pipes[name] = _open(stack, program, contest.first.get(name, ()))
+            except NotHere as error:
+                if name == OURS:
+                    raise
+                absent[name] = str(error)
         part.rows += [_measure(trial, pipes, effort) for trial in effort.choose(contest.trials)]
         for name, pipe in pipes.items():
-            if name not in part.rows[-1].missing:
+            with suppress(OSError, RuntimeError):  # a peer that failed at a call may be gone
                 memory.add(name, peak(pipe.pid))
-    for _ in range(0 if effort.quick else effort.rounds):
-        for name in pipes:
-            with programs[name].start() as pipe:
-                starts.add(name, pipe.listed_after * 1000)
-    part.rows = [*([] if effort.quick else [starts]), *part.rows, memory]
+    if not effort.quick:
+        part.rows.insert(0, _measure_starts({name: programs[name] for name in pipes}, effort.rounds, aims))
+    part.rows.append(memory)
     part.lack(absent)
     return part
 
 
-def _open_all(stack: ExitStack, programs: Mapping[str, Program], absent: dict[str, str]) -> dict[str, Pipe]:
-    pipes: dict[str, Pipe] = {}
-    for name, program in programs.items():
+def _open(stack: ExitStack, program: Program, first: Sequence[Call]) -> Pipe:
+    pipe = stack.enter_context(program.start())
+    for tool, arguments in first:
         try:
-            pipes[name] = stack.enter_context(program.start())
-        except NotHere as error:
-            if name == OURS:
-                raise
-            absent[name] = str(error)
-    return pipes
+            pipe.ask(tool, arguments, "")
+        except (AssertionError, OSError, RuntimeError) as error:
+            raise NotHere(str(error)) from None
+    return pipe
+
+
+def _measure_starts(programs: Mapping[str, Program], rounds: int, aims: tuple[Aim, ...]) -> Row:
+    row = Row("start to the list of tools", "ms", aims)
+    for _ in range(rounds):
+        for name, program in programs.items():
+            with program.start() as pipe:
+                row.add(name, pipe.listed_after * 1000)
+    return row
 
 
 def _measure(trial: Trial, pipes: Mapping[str, Pipe], effort: Effort) -> Row:
