@@ -14,7 +14,7 @@ from tests.transports.guests import Member, Modern
 from mcp_kernel import Server
 from mcp_kernel.operations.limits import Allowance, Limits, LimitStage, read_limits
 from mcp_kernel.operations.rates import Rate
-from mcp_kernel.server.monitor import Arrival
+from mcp_kernel.server.monitor import LastArrival
 from mcp_kernel.server.principal import Principal
 from mcp_kernel.testing.asgi import Site
 from mcp_kernel.testing.memory import result_of
@@ -220,7 +220,7 @@ async def test_addresses_are_callers_and_a_customer_of_ipv6_is_one(connect: Conn
         ("nobody", True),
     ]:
         async with connect(server, MODERN) as client:
-            client.wire.peer.arrival = Arrival(address, 1, "1.1", {})
+            client.wire.peer.arrival = LastArrival(address, 1, "1.1", {})
             assert (said(await client.call_tool("echo", {"text": "x"})) == "x") is passes, address
 
 

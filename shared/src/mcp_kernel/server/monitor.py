@@ -13,12 +13,25 @@ if TYPE_CHECKING:
     Send = Callable[[MutableMapping[str, object]], Awaitable[None]]
 
 
-class Arrival(NamedTuple):
+class Arrival(Protocol):
     """How a request came over HTTP.
 
     `address` and `port` are of the other end, None on a Unix socket; `version` is that of HTTP, as 1.1; `trace` is the
     W3C trace context of the headers, empty where the client names no trace.
     """
+
+    @property
+    def address(self) -> str | None: ...
+    @property
+    def port(self) -> int | None: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def trace(self) -> Mapping[str, str]: ...
+
+
+class LastArrival(NamedTuple):
+    """What a session keeps of it, which outlives the request and has no use for the rest of its head."""
 
     address: str | None
     port: int | None

@@ -89,7 +89,7 @@ class SessionEndpoint:
     async def _initialize(self, request: Request, incoming: Incoming) -> None:
         """Open a session; one whose handshake was refused is none."""
         session = self.make(incoming.principal)
-        session.peer.arrival = incoming.arrival
+        session.peer.arrival = incoming.keep()
         stream = Stream(0)
         dispatch.take(session.peer, request, stream.finish)
         if session.peer.session.is_open:
@@ -230,7 +230,7 @@ class SessionEndpoint:
     def _meet(self, session: HttpSession, incoming: Incoming) -> None:
         """The client of a session has come again."""
         session.peer.principal = incoming.principal  # the same one, whose token may say more or less than the last
-        session.peer.arrival = incoming.arrival
+        session.peer.arrival = incoming.keep()
         self.touch(session)
 
     def touch(self, session: HttpSession) -> None:

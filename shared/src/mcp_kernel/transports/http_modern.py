@@ -139,7 +139,7 @@ class StatelessEndpoint:
             return None
         reply = Reply()
         peer = Peer(self._server, reply, principal=incoming.principal)
-        peer.arrival = incoming.arrival
+        peer.arrival = incoming
         dispatch.take(peer, message, reply.finish, incoming.headers)
         if reply.is_whole and not reply.headers and reply.body is not None:
             return Answer(reply.status, reply.body)

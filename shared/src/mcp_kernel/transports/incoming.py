@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, TypeAlias, cast
 
 from mcp_kernel.errors import INVALID_REQUEST
 from mcp_kernel.protocol.jsonrpc import Failure, encode
-from mcp_kernel.server.monitor import Arrival
+from mcp_kernel.server.monitor import LastArrival
 from mcp_kernel.server.principal import BODY, CERTIFICATE, Headers, Knock, Principal, Refused
 
 Scope: TypeAlias = MutableMapping[str, object]
@@ -129,12 +129,25 @@ class Incoming:
         return client[0] if client else None
 
     @property
-    def arrival(self) -> Arrival:
-        """How the request came."""
-        scope, headers = self.scope, self.headers
-        host, port = cast("tuple[str, int] | None", scope.get("client")) or (None, None)
-        trace = {name: headers[name] for name in _TRACE if name in headers} if "traceparent" in headers else _NO_TRACE
-        return Arrival(host, port, cast("str", scope.get("http_version", "1.1")), trace)
+    def port(self) -> int | None:
+        """The port at the other end of the connection; None on a Unix socket."""
+        client = cast("tuple[str, int] | None", self.scope.get("client"))
+        return client[1] if client else None
+
+    @property
+    def version(self) -> str:
+        """The version of HTTP."""
+        return cast("str", self.scope.get("http_version", "1.1"))
+
+    @property
+    def trace(self) -> Mapping[str, str]:
+        """The W3C trace context of the headers; empty where the client names no trace."""
+        headers = self.headers
+        return {name: headers[name] for name in _TRACE if name in headers} if "traceparent" in headers else _NO_TRACE
+
+    def keep(self) -> LastArrival:
+        """Return how the request came, for what outlives it."""
+        return LastArrival(self.address, self.port, self.version, self.trace)
 
     async def read_body(self, limit: int, patience: asyncio.Timeout) -> bytes:
         """Return the body; raises `TooLarge`, `TooSlow` or `Gone`."""

@@ -77,7 +77,7 @@ class SsePair:
             await incoming.refuse(404, "There is no such session (any more): open /sse again")
             return
         pair.peer.principal = incoming.principal
-        pair.peer.arrival = incoming.arrival
+        pair.peer.arrival = incoming.keep()
         pair.peer.receive(body)
         await incoming.respond(202, b"Accepted")
 
