@@ -52,8 +52,8 @@ def prepare(work: Path, *, quick: bool) -> Generator[Contest]:
         about = (
             f"{len(texts):,} documents of one passage each, `mcp-server-vector` beside PyPI's `{PACKAGE}` {VERSION}; "
             f"at once means `index_files` here and {len(texts) // BATCH} calls with {BATCH} texts there. Ours keeps an "
-            "index of words too, and what an answer cites. Floor: Chroma in one process with the same vectors. Chroma is loaded "
-            "before anything is measured but the start."
+            "index of words too, and what an answer cites. Floor: Chroma in one process with the same vectors. "
+            "Chroma is loaded before anything is measured but the start."
         )
         program = Program([*ours, "--embedder", f"openai:{MODEL}", "--embedder-url", url])
         peers = {PEER: lambda: find_peer(work / "theirs", url)}
