@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 import uvicorn
 from tests.stage import META, MODERN, scene
 from tests.transports.guests import INFO, LATEST, Hall, HttpJudge
-from tests.transports.listening import Listening
+from tests.transports.listening import Listening, head
 from uvicorn.server import ServerState
 
 from mcp_kernel.connections import Direct
@@ -123,7 +123,8 @@ class House:
     async def hang_up(self) -> None:
         for line in self._lines:
             line.writer.close()
-            await line.writer.wait_closed()
+            with suppress(ConnectionError):
+                await line.writer.wait_closed()
 
 
 @asynccontextmanager
@@ -227,6 +228,37 @@ async def test_calls_in_one_write_are_answered_in_their_order_though_one_waits(i
 
 
 @scene
+async def test_of_calls_that_came_in_one_read_the_first_is_served_at_once_and_the_others_give_way() -> None:
+    async with serving(Hall().server.asgi()) as house:
+        line = await house.dial(is_modern=True)
+        tasks = count_tasks()
+        line.writer.write(b"".join(line.call(number, "echo", text="words") for number in range(5)))
+        assert [await line.text() for _ in range(5)] == ["words"] * 5
+        assert len(tasks) == 4
+
+
+@scene
+async def test_of_many_calls_that_came_together_few_are_answered_to_a_client_that_does_not_read() -> None:
+    hall = Hall()
+    made: list[int] = []
+
+    @hall.server.tool()
+    async def blob(number: int) -> str:  # pyright: ignore[reportUnusedFunction]  # called over the wire
+        made.append(number)
+        return "x" * 4_000_000
+
+    async with serving(hall.server.asgi()) as house:
+        line, other = await house.dial(is_modern=True), await house.dial(is_modern=True)
+        line.writer.write(b"".join(line.call(number, "blob", number=number) for number in range(50)))
+        await house.heard.wait()
+        for number in range(50, 60):
+            other.writer.write(other.call(number, "echo", text="words"))
+            assert await other.text() == "words"
+        assert 1 <= len(made) <= 3
+        line.writer.transport.abort()
+
+
+@scene
 async def test_what_reports_before_it_answers_is_a_stream() -> None:
     async with serving(Hall().server.asgi()) as house:
         for is_modern in (False, True):
@@ -257,7 +289,7 @@ async def test_what_follows_a_body_in_pieces_is_nobody_s_header() -> None:
 
 
 class _Faulty(HttpApp):
-    def begin(self, scope: object, body: bytes) -> None:
+    def begin(self, pairs: object, client: object, body: bytes) -> None:
         raise ZeroDivisionError
 
 
@@ -275,3 +307,21 @@ def test_a_started_server_serves_so() -> None:
         tasks = connection.call("tasks").read_message()["result"]["content"][0]["text"]
         assert "Uvicorn" in tasks or "Server" in tasks
         assert "run_asgi" not in tasks
+
+
+def test_what_stands_when_a_server_starts_is_not_looked_through_again() -> None:
+    with Listening() as server, server.connect() as connection:
+        frozen = connection.call("frozen").read_message()["result"]["structuredContent"]
+        assert frozen > 10_000
+
+
+def test_a_head_over_the_limit_is_refused_where_the_endpoint_is_the_root() -> None:
+    """A head that is refused is read on as if it were for the root."""
+    with Listening("--path", "/") as server, server.connect() as connection:
+        large = {"Host": "localhost", "Content-Type": "application/json", "Content-Length": "2", "X": "x" * 70_000}
+        connection.send(head("POST", "/", large) + b"{}")
+        assert connection.read_head()[0] == 431
+        connection.post(
+            {"jsonrpc": "2.0", "method": "notifications/initialized"}, {"MCP-Protocol-Version": MODERN}, path="/"
+        )
+        assert connection.read_answer()[0] == 202

@@ -8,14 +8,14 @@ Importing this imports uvicorn, so only the function that serves does; it fails 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_checkable
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from mcp_kernel.server.principal import BODY, CERTIFICATE
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
+    from collections.abc import Awaitable, Callable
 
     from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -24,6 +24,7 @@ HEAD_LIMIT: Final = 64 * 1024  # bytes of the request line and the headers
 HEAD_DISCARD: Final = 1024 * 1024  # bytes of a head that is refused, up to which its end is looked for
 BODY_DISCARD: Final = 64 * 1024 * 1024  # bytes of a body that nobody wants, up to which its end is waited for
 HEAD_SECONDS: Final = 10.0  # from the connection, or from a request's first byte, to the end of its head
+_LARGE: Final = 64 * 1024  # bytes of a body that are not copied behind their head
 _PIECE: Final = 16 * 1024  # bytes of a refused line that are read at once: a parser copies the line with each piece
 _TIMEOUT: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\n\r\n"
@@ -82,7 +83,8 @@ class Bounded(HttpToolsProtocol):
         elif self.cycle.response_complete:
             self._discarded += len(data)
         self._parse(self._hold(data) if self._is_over and self._in_head else data)
-        self._check_sizes()
+        if self._size > HEAD_LIMIT or self._fields > HEAD_LIMIT or self._discarded > BODY_DISCARD:
+            self._check_sizes()
         if self._timer is None and not self.transport.is_closing():
             is_due = bool(self._size) if self._in_head else self.cycle.response_complete
             if is_due:  # the rest of a head, or that of a body that was refused
@@ -130,12 +132,16 @@ class Bounded(HttpToolsProtocol):
     def on_url(self, url: bytes) -> None:
         self._fields += len(url)
         if not self._is_over:
-            super().on_url(url)
+            self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._fields += len(name) + len(value) + 4
-        if self._in_head and not self._is_over:  # what follows a body in pieces is nobody's header (RFC 9110, 6.5.1)
-            super().on_header(name, value)
+        if not self._in_head or self._is_over:
+            return  # what follows a body in pieces is nobody's header (RFC 9110, 6.5.1)
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))  # as uvicorn does it, which is not asked: a call for each header is felt
 
     def on_headers_complete(self) -> None:
         if self.transport.is_closing():
@@ -143,10 +149,14 @@ class Bounded(HttpToolsProtocol):
         self._in_head = False
         self._stop_waiting()
         if not self._is_over and self._fields <= HEAD_LIMIT:
-            self._begin()
+            self._take_up()
             self._behind += self._fields if self.pipeline else 0
         else:
             self._begin_refused()
+
+    def _take_up(self) -> None:
+        """Begin a request whose head is within the limit."""
+        self._begin()
 
     def _begin(self) -> None:
         super().on_headers_complete()
@@ -219,7 +229,9 @@ class Prompt(Protocol):
     target: bytes
     """The request target whose POSTs it serves so."""
 
-    def begin(self, scope: MutableMapping[str, object], body: bytes) -> tuple[int, bytes] | Application | None:
+    def begin(
+        self, headers: list[tuple[bytes, bytes]], client: tuple[str, int] | None, body: bytes
+    ) -> tuple[int, bytes] | Application | None:
         """Return the status and the JSON of the answer, or what sees to the rest; None where nothing was done."""
         ...
 
@@ -253,25 +265,37 @@ class Direct(Bounded):
 
     def _parse(self, data: bytes) -> None:
         self._is_first = True
-        super()._parse(data)
+        HttpToolsProtocol.data_received(self, data)
         if self._pending is not None and not self.transport.is_closing():
             body, self._pending = self._pending, None  # there is more to come
-            super()._begin()
+            self._begin()
             super().on_body(bytes(body))
 
-    def _begin(self) -> None:
+    def on_message_begin(self) -> None:
+        # As uvicorn does it, but for the scope, which is made when it is needed.
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+
+    def _take_up(self) -> None:
         if self._endpoint is not None and self._is_first and self._is_alone() and self.url == self._endpoint.target:
             self._is_first = False
             self._pending = bytearray()
         else:
-            super()._begin()
+            self._begin()
+
+    def _begin(self) -> None:
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers += headers
+        super()._begin()
 
     def _is_alone(self) -> bool:
         """Tell whether a request is the next to be answered, whatever is written, and the connection goes on."""
-        parser = self.parser
+        parser, cycle = self.parser, self.cycle
         return (
             parser is not None
-            and not self._is_serving()
+            and (cycle is None or cycle.response_complete)  # pyright: ignore[reportUnnecessaryComparison]  # as above
+            and not self.pipeline
             and not self.flow.write_paused
             and not self.expect_100_continue
             and parser.get_method() == b"POST"
@@ -296,9 +320,8 @@ class Direct(Bounded):
 
     def _serve(self, endpoint: Prompt, body: bytes) -> None:
         """Serve a request that is whole."""
-        self.scope["method"], self.scope["path"] = "POST", endpoint.target.decode()
         try:
-            begun = endpoint.begin(cast("MutableMapping[str, object]", self.scope), body)
+            begun = endpoint.begin(self.headers, self.client, body)
         except Exception as error:  # whatever it is, uvicorn answers for it and goes on
             begun = _fail_with(error)
         if begun is None or callable(begun):
@@ -316,7 +339,10 @@ class Direct(Bounded):
             self._head,
             len(body),
         )
-        self.transport.write(head + body)
+        if len(body) < _LARGE:
+            self.transport.write(head + body)
+        else:
+            self.transport.writelines((head, body))
         self.on_response_complete()
 
     def _go_on(self, app: Application | None, body: bytes) -> None:
@@ -324,7 +350,7 @@ class Direct(Bounded):
         own = self.app
         self.app = app or own
         try:
-            super()._begin()
+            self._begin()
         finally:
             self.app = own
         if app is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import ctypes
+import gc
 import logging
 import os
 import subprocess
@@ -33,6 +34,12 @@ async def length(text: str) -> int:
 async def tasks() -> list[str]:
     """Name the work of every task."""
     return [repr(task.get_coro()) for task in asyncio.all_tasks()]
+
+
+@server.tool(read_only=True)
+async def frozen() -> int:
+    """Count the objects that the collector does not look through."""
+    return gc.get_freeze_count()
 
 
 @server.tool(read_only=True)

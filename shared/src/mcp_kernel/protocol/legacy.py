@@ -34,6 +34,9 @@ _INITIALIZED: Final = {State.OPEN: State.READY, State.READY: State.READY}
 _SERVED: Final = {State.NEW: frozenset({"initialize", "ping"})}  # the other states serve everything
 
 
+_UNKNOWN: Final = Caller(LATEST_LEGACY, {})  # who has not said yet who he is
+
+
 class Session:
     """One handshake and what came of it: the state that a legacy client and its server share."""
 
@@ -41,7 +44,7 @@ class Session:
 
     def __init__(self) -> None:
         self.state = State.NEW
-        self.caller = Caller(LATEST_LEGACY, {})
+        self.caller = _UNKNOWN
         self.log_level = "info"  # until logging/setLevel; the specification leaves the default to the server
         self.subscriptions: set[str] = set()
 

@@ -64,7 +64,7 @@ def write_arguments(mirrored: Mapping[str, Sequence[str]], arguments: object) ->
 def decode(value: str) -> str:
     """Read a header's value; raises `ProtocolError` -32020 for characters or base64 that are invalid."""
     value = value.strip(" \t")
-    if not all(" " <= character <= "~" or character == "\t" for character in value):
+    if not (value.isascii() and value.replace("\t", " ").isprintable()):
         raise _mismatch("a header holds characters that no header may hold")
     if not (value.startswith(_PREFIX) and value.endswith(_SUFFIX) and len(value) >= len(_PREFIX) + len(_SUFFIX)):
         return value

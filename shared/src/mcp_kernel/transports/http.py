@@ -22,8 +22,11 @@ from mcp_kernel.transports.http_legacy import IDLE_SECONDS, MOST_SESSIONS, Sessi
 from mcp_kernel.transports.incoming import (
     Answer,
     App,
+    Arriving,
+    Client,
     Gone,
     Incoming,
+    Pairs,
     Receive,
     Rest,
     Scope,
@@ -37,6 +40,7 @@ _LOG = logging.getLogger("mcp_kernel")
 
 BODY_LIMIT: Final = 4 * 1024 * 1024  # bytes
 BODY_SECONDS: Final = 10.0
+_JSON: Final = "application/json"
 DRAIN_SECONDS: Final = 3.0
 
 
@@ -100,20 +104,21 @@ class HttpApp:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
-    def begin(self, scope: Scope, body: bytes) -> Answer | App | None:
+    def begin(self, pairs: Pairs, client: Client, body: bytes) -> Answer | App | None:
         """Serve a whole POST to the endpoint as far as that goes without waiting.
 
-        Returns the answer, or the application that sees to the rest of it; None, and nothing is done, for what only
-        the application itself serves: whatever is refused, counted, or let through by somebody else.
+        `pairs` are its headers, `client` is the other end of the connection. Returns the answer, or the application
+        that sees to the rest of it; None, and nothing is done, for what only the application itself serves: whatever is
+        refused, counted, or let through by somebody else.
         """
         options = self._options
         if self._closing or options.sse or options.gate is not None or options.monitor is not None:
             return None
-        if self._server.stages is not None:
+        if self._server.stages is not None or self._server.refusals is not None:
             return None
-        incoming = Incoming(scope)
-        headers = incoming.headers
-        if "origin" in headers or len(body) > options.body_limit or _media_type(incoming) != "application/json":
+        arriving = Arriving(pairs, client)
+        headers = arriving.headers
+        if "origin" in headers or len(body) > options.body_limit or _media_type(arriving) != _JSON:
             return None
         if self._admission.refuse(headers) is not None:
             return None
@@ -121,7 +126,7 @@ class HttpApp:
             message = decode(body)
         except ProtocolError:
             return None
-        begun = self._route(message, incoming).begin(message, incoming)
+        begun = self._route(message, arriving).begin(message, arriving)
         return begun if begun is None or isinstance(begun, Answer) else _go_on(begun)
 
     async def _arrive(self, incoming: Incoming) -> None:
@@ -247,14 +252,14 @@ class HttpApp:
             return
         await self._route(message, incoming).post(message, incoming)
 
-    def _route(self, message: object, incoming: Incoming) -> http_modern.StatelessEndpoint | SessionEndpoint:
+    def _route(self, message: object, arriving: Arriving) -> http_modern.StatelessEndpoint | SessionEndpoint:
         """The endpoint of a message's era."""
-        return self._stateless if http_modern.claims(incoming.headers, message) else self._sessions
+        return self._stateless if http_modern.claims(arriving.headers, message) else self._sessions
 
     async def _read(self, incoming: Incoming) -> bytes | None:
         """Return the body of a POST; answers itself where it cannot be taken."""
         kind = _media_type(incoming)
-        if kind != "application/json":
+        if kind != _JSON:
             await incoming.refuse(415, f"The Content-Type must be application/json, not {kind or 'missing'}")
             return None
         limit = self._options.body_limit
@@ -310,8 +315,9 @@ def _go_on(rest: Rest) -> App:
     return app
 
 
-def _media_type(incoming: Incoming) -> str:
-    return incoming.headers.get("content-type", "").partition(";")[0].strip().lower()
+def _media_type(arriving: Arriving) -> str:
+    given = arriving.headers.get("content-type", "")
+    return given if given == _JSON else given.partition(";")[0].strip().lower()
 
 
 def _make_sessions(server: Server, options: HttpOptions) -> SessionEndpoint:

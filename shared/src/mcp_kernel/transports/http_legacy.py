@@ -19,7 +19,7 @@ from mcp_kernel.server.principal import Principal
 from mcp_kernel.server.server import Server
 from mcp_kernel.transports.http_modern import KEEP_ALIVE_SECONDS
 from mcp_kernel.transports.http_session import Begun, HttpSession
-from mcp_kernel.transports.incoming import Answer, Incoming, Rest
+from mcp_kernel.transports.incoming import Answer, Arriving, Incoming, Rest
 from mcp_kernel.transports.streams import Stream
 
 SESSION_HEADER: Final = "mcp-session-id"
@@ -45,17 +45,17 @@ class SessionEndpoint:
 
     # --- POST ---
 
-    def begin(self, message: Message | list[Message | InvalidMessage], incoming: Incoming) -> Answer | Rest | None:
+    def begin(self, message: Message | list[Message | InvalidMessage], arriving: Arriving) -> Answer | Rest | None:
         """Run the first step of a request of a session; None, and nothing is done, for what only `post` serves."""
-        session = self.sessions.get(incoming.headers.get(SESSION_HEADER, ""))
+        session = self.sessions.get(arriving.headers.get(SESSION_HEADER, ""))
         if (
             session is None
-            or session.peer.principal != incoming.principal
+            or session.peer.principal != arriving.principal
             or type(message) is not Request
             or message.method == "initialize"
         ):
             return None
-        self._meet(session, incoming)
+        self._meet(session, arriving)
         begun = session.begin(message)
         if begun.is_whole and not begun.headers:
             return Answer(begun.status, begun.answer or b"")
@@ -227,10 +227,10 @@ class SessionEndpoint:
         self._meet(session, incoming)
         return session
 
-    def _meet(self, session: HttpSession, incoming: Incoming) -> None:
+    def _meet(self, session: HttpSession, arriving: Arriving) -> None:
         """The client of a session has come again."""
-        session.peer.principal = incoming.principal  # the same one, whose token may say more or less than the last
-        session.peer.arrival = incoming.keep()
+        session.peer.principal = arriving.principal  # the same one, whose token may say more or less than the last
+        session.peer.arrival = arriving.keep()
         self.touch(session)
 
     def touch(self, session: HttpSession) -> None:

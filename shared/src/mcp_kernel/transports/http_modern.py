@@ -18,7 +18,7 @@ from mcp_kernel.server.exchange import Ending, Exchange
 from mcp_kernel.server.peer import Peer
 from mcp_kernel.server.principal import Headers
 from mcp_kernel.server.server import Server
-from mcp_kernel.transports.incoming import Answer, Incoming, Rest
+from mcp_kernel.transports.incoming import Answer, Arriving, Incoming, Rest
 
 KEEP_ALIVE_SECONDS: Final = 15.0
 _MOST_WAITING: Final = 64  # events that a client has not read, from which on handlers wait
@@ -133,14 +133,14 @@ class StatelessEndpoint:
         self._peers: set[Peer] = set()  # of requests that are not answered yet
         self.closing = False
 
-    def begin(self, message: Message | list[Message | InvalidMessage], incoming: Incoming) -> Answer | Rest | None:
+    def begin(self, message: Message | list[Message | InvalidMessage], arriving: Arriving) -> Answer | Rest | None:
         """Run the first step of a request; None, and nothing is done, for what only `post` serves."""
         if type(message) is not Request:
             return None
         reply = Reply()
-        peer = Peer(self._server, reply, principal=incoming.principal)
-        peer.arrival = incoming
-        dispatch.take(peer, message, reply.finish, incoming.headers)
+        peer = Peer(self._server, reply, principal=arriving.principal)
+        peer.arrival = arriving
+        dispatch.take(peer, message, reply.finish, arriving.headers)
         if reply.is_whole and not reply.headers and reply.body is not None:
             return Answer(reply.status, reply.body)
         self._peers.add(peer)

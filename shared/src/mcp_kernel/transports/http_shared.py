@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mcp_kernel.server.principal import Principal
     from mcp_kernel.server.server import Server
     from mcp_kernel.transports.http_session import HttpSession
-    from mcp_kernel.transports.incoming import Answer, Incoming, Rest
+    from mcp_kernel.transports.incoming import Answer, Arriving, Incoming, Rest
 
 _INITIALIZED: Final = "notifications/initialized"  # of which the state tells the others
 _LOOK_SECONDS: Final = 1.0  # for which the store is asked to wait for an event
@@ -61,7 +61,7 @@ class SharedEndpoint(SessionEndpoint):
 
     # --- HTTP ---
 
-    def begin(self, message: Message | list[Message | InvalidMessage], incoming: Incoming) -> Answer | Rest | None:
+    def begin(self, message: Message | list[Message | InvalidMessage], arriving: Arriving) -> Answer | Rest | None:
         """Begin nothing at once: the store is asked first."""
         return None
 

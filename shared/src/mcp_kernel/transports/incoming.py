@@ -15,6 +15,7 @@ Scope: TypeAlias = MutableMapping[str, object]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, object]]]
 Send: TypeAlias = Callable[[MutableMapping[str, object]], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+Client: TypeAlias = tuple[str, int] | None
 Pairs: TypeAlias = list[tuple[bytes, bytes]]
 
 PRINCIPAL: Final = "mcp_kernel.principal"
@@ -57,21 +58,53 @@ Rest: TypeAlias = "Callable[[Incoming], Awaitable[None]]"
 """What is left to do of a request that was begun: waits, writes a stream, or answers with more than a body."""
 
 
-async def _hear_nothing() -> MutableMapping[str, object]:
-    raise AssertionError("a request that is answered at once is read already")
-
-
-async def _say_nothing(message: MutableMapping[str, object]) -> None:
-    raise AssertionError("a request that is answered at once is answered by whoever brought it")
-
-
-class Incoming:
-    """A request and the way to answer it.
+class Arriving:
+    """What is known of a request once its head is read.
 
     `headers` are by lower-case name; a header that came twice has both values, joined by a comma (RFC 9110, 5.3).
-    `root` is where the application is mounted, `path` what follows. `principal` is who is authenticated, as the layer
-    in front of the application says with `PRINCIPAL` in the scope, or the gate; None where nobody is. `body` is there
-    where it came whole with the head. Without `receive` and `send` it is a request that is answered at once.
+    `principal` is who is authenticated, as the layer in front of the application says with `PRINCIPAL` in the scope, or
+    the gate; None where nobody is. `client` is the other end of the connection; None on a Unix socket.
+    """
+
+    __slots__ = ("client", "headers", "principal", "version")
+
+    def __init__(
+        self,
+        headers: Iterable[tuple[bytes, bytes]],
+        client: Client,
+        principal: Principal | None = None,
+        version: str = "1.1",
+    ) -> None:
+        self.headers = _read_headers(headers)
+        self.client = client
+        self.principal = principal
+        self.version = version
+
+    @property
+    def address(self) -> str | None:
+        """The address at the other end of the connection; None on a Unix socket."""
+        return self.client[0] if self.client else None
+
+    @property
+    def port(self) -> int | None:
+        """The port at the other end of the connection; None on a Unix socket."""
+        return self.client[1] if self.client else None
+
+    @property
+    def trace(self) -> Mapping[str, str]:
+        """The W3C trace context of the headers; empty where the client names no trace."""
+        headers = self.headers
+        return {name: headers[name] for name in _TRACE if name in headers} if "traceparent" in headers else _NO_TRACE
+
+    def keep(self) -> LastArrival:
+        """Return how the request came, for what outlives it."""
+        return LastArrival(self.address, self.port, self.version, self.trace)
+
+
+class Incoming(Arriving):
+    """A request and the way to answer it.
+
+    `root` is where the application is mounted, `path` what follows. `body` is there where it came whole with the head.
     `refusals` hears of what is refused, and `refused_by` says who would refuse it now (`server.principal.Refused`).
     """
 
@@ -80,10 +113,8 @@ class Incoming:
         "_send",
         "body",
         "extra",
-        "headers",
         "method",
         "path",
-        "principal",
         "query",
         "refusals",
         "refused_by",
@@ -91,16 +122,20 @@ class Incoming:
         "scope",
     )
 
-    def __init__(self, scope: Scope, receive: Receive = _hear_nothing, send: Send = _say_nothing) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        super().__init__(
+            cast("Iterable[tuple[bytes, bytes]]", scope["headers"]),
+            cast("Client", scope.get("client")),
+            cast("Principal | None", scope.get(PRINCIPAL)),
+            cast("str", scope.get("http_version", "1.1")),
+        )
         self.method = cast("str", scope["method"])
         path = cast("str", scope["path"])
         # Mounted in another application, the path is whole and `root_path` says which part is not ours.
         self.root = cast("str", scope.get("root_path", ""))
         self.path = path.removeprefix(self.root) if self.root else path
         self.query = cast("bytes", scope.get("query_string", b""))
-        self.headers = _read_headers(cast("Iterable[tuple[bytes, bytes]]", scope["headers"]))
         self.body = cast("bytes | None", scope.get(BODY))
-        self.principal = cast("Principal | None", scope.get(PRINCIPAL))
         self.refusals: Callable[[Refused], None] | None = None
         self.refused_by = "http"
         self.extra: Pairs = []  # headers that every answer to this request carries
@@ -121,33 +156,6 @@ class Incoming:
             client=self.address,
             certificate=cast("bytes | None", scope.get(CERTIFICATE)),
         )
-
-    @property
-    def address(self) -> str | None:
-        """The address at the other end of the connection; None on a Unix socket."""
-        client = cast("tuple[str, int] | None", self.scope.get("client"))
-        return client[0] if client else None
-
-    @property
-    def port(self) -> int | None:
-        """The port at the other end of the connection; None on a Unix socket."""
-        client = cast("tuple[str, int] | None", self.scope.get("client"))
-        return client[1] if client else None
-
-    @property
-    def version(self) -> str:
-        """The version of HTTP."""
-        return cast("str", self.scope.get("http_version", "1.1"))
-
-    @property
-    def trace(self) -> Mapping[str, str]:
-        """The W3C trace context of the headers; empty where the client names no trace."""
-        headers = self.headers
-        return {name: headers[name] for name in _TRACE if name in headers} if "traceparent" in headers else _NO_TRACE
-
-    def keep(self) -> LastArrival:
-        """Return how the request came, for what outlives it."""
-        return LastArrival(self.address, self.port, self.version, self.trace)
 
     async def read_body(self, limit: int, patience: asyncio.Timeout) -> bytes:
         """Return the body; raises `TooLarge`, `TooSlow` or `Gone`."""
