@@ -131,7 +131,7 @@ def load_wordllama() -> Embedder:
 class Transformer:
     """A sentence transformer, run by ONNX or by PyTorch."""
 
-    weight = 0.5
+    weight = 0.6
 
     def __init__(self, name: str, encode: Callable[[list[str]], object]) -> None:
         self.name = name

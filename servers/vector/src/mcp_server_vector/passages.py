@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 SIZE: Final = 1000
-"""Characters of a passage at most: about 200 tokens, which every embedder takes whole."""
+"""Characters of a passage at most: about 200 word pieces, and of technical text one in five has more than the 256 that
+MiniLM reads (docs/decisions/0037-two-scores-mixed.md says why it stays so)."""
 
 OVERLAP: Final = 150
 
