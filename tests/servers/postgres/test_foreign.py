@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ from tests.servers.postgres.conftest import Opener, Shop, command, has_extension
 
 from mcp_server_postgres.policy import Policy
 
-MARK = Path("/tmp/mcp-program-ran")  # where the database's account may write
+MARK = Path(f"/tmp/mcp-program-ran-{uuid.uuid4().hex}")  # where the database's account may write
 REMOTE = """
 CREATE TABLE r AS SELECT g AS a, 'far ' || g AS b FROM generate_series(1, 50) g;
 CREATE TABLE log (x text);

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from .driver import Connection, Row
 from .effects import FIRST_USER_OID, Function
-from .insides import DOMAIN_CHECKS, FUNCTIONS, MARKS, OPERATORS, PROBE, RELATIONS, TYPES
+from .insides import DOMAIN_CHECKS, FUNCTIONS, MARKS, OPERATORS, PROBE, PROGRAMS, RELATIONS, TYPES
 from .messages import Step, run
 from .refusals import Refusal
 
@@ -67,7 +67,8 @@ def define(sql: str, parameters: int) -> Step:
 
 async def read_definition(connection: Connection, known: dict[int, Function]) -> Touched:
     """Take apart what `define` defined, and what stands behind it. `known` keeps PostgreSQL's own functions."""
-    return await _Walk(connection, known).run(await connection.ask(PROBE))
+    (probe,) = await connection.ask(PROBE)
+    return await _Walk(connection, known).run(probe)
 
 
 class _Walk:
@@ -84,13 +85,10 @@ class _Walk:
         self._new_functions: set[int] = set()
         self._aside: list[str] = []  # trees of what the planner may compute ahead
 
-    async def run(self, found: Sequence[Row]) -> Touched:
-        (probe,) = [row for row in found if row["kind"] == "probe"]
-        self._touched.relations.update(
-            int(each.partition(".")[0]) for each in probe["columns"]
-        )  # these stand in `found`
+    async def run(self, probe: Row) -> Touched:
         await self._take(probe["tree"], probe["columns"])
-        await self._take_relations(found)
+        known = {int(each.partition(".")[0]) for each in probe["columns"]}
+        self._new_relations -= known.difference(probe["behind"])
         await self._follow()
         called = set(self._touched.functions)
         while self._aside:
@@ -161,20 +159,17 @@ class _Walk:
 
     async def _follow_relations(self) -> None:
         asked, self._new_relations = list(self._new_relations), set()
-        await self._take_relations(await self._ask(RELATIONS, asked))
-
-    async def _take_relations(self, found: Sequence[Row]) -> None:
-        for row in found:
+        elsewhere: list[int] = []
+        for row in await self._ask(RELATIONS, asked):
             match row["kind"]:
                 case "view":
                     self._touched.through[row["oid"]] = row["mark"]
                     await self._take(row["tree"], row["columns"])
-                case "program":
-                    self._touched.programs.add(row["tree"])
-                case "tree":
-                    self._aside.append(row["tree"])
+                case "elsewhere":
+                    elsewhere.append(row["oid"])
                 case _:
-                    pass
+                    self._aside.append(row["tree"])
+        self._touched.programs.update(row["name"] for row in await self._ask(PROGRAMS, elsewhere))
 
     async def _follow_functions(self) -> None:
         asked, self._new_functions = self._new_functions, set()

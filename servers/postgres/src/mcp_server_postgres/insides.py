@@ -3,46 +3,45 @@
 _COLUMNS_OF = """ARRAY(SELECT d.refobjid::int8 || '.' || d.refobjsubid FROM pg_depend d WHERE d.objid = {object}
     AND d.classid = '{catalog}'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> {itself})"""
 
-_RELATIONS = f"""
-below(oid) AS (
-  SELECT oid FROM about
-  UNION
-  SELECT i.inhrelid FROM below b JOIN pg_inherits i ON i.inhparent = b.oid)
-SELECT 'view' AS kind, c.oid::int8 AS oid, r.ev_action::text AS tree, r.xmin::text AS mark,
+RELATIONS = f"""
+WITH about(oid) AS (SELECT unnest($1::oid[]))
+SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view' ELSE 'elsewhere' END AS kind, c.oid::int8 AS oid,
+  r.ev_action::text AS tree, r.xmin::text AS mark,
   {_COLUMNS_OF.format(object="r.oid", catalog="pg_rewrite", itself="c.oid")} AS columns
-FROM about JOIN pg_class c ON c.oid = about.oid JOIN pg_rewrite r ON r.ev_class = c.oid AND r.ev_type = '1'
-WHERE c.relkind IN ('v', 'm')
+FROM about JOIN pg_class c ON c.oid = about.oid
+  LEFT JOIN pg_rewrite r ON r.ev_class = c.oid AND r.ev_type = '1' AND c.relkind IN ('v', 'm')
+WHERE c.relkind IN ('v', 'm', 'f') OR c.relhassubclass
 UNION ALL
 SELECT 'tree', 0, concat(' ', indexprs, ' ', indpred), NULL, NULL FROM pg_index
 WHERE indrelid IN (SELECT oid FROM about WHERE oid >= 16384) AND (indexprs IS NOT NULL OR indpred IS NOT NULL)
 UNION ALL
 SELECT 'tree', 0, concat(' ', conbin), NULL, NULL FROM pg_constraint
 WHERE conrelid IN (SELECT oid FROM about WHERE oid >= 16384) AND contype = 'c'
-UNION ALL
-SELECT 'program', 0, f.ftrelid::regclass::text, NULL, NULL
-FROM below JOIN pg_foreign_table f ON f.ftrelid = below.oid
-WHERE EXISTS (SELECT FROM unnest(f.ftoptions) AS o WHERE o LIKE 'program=%') AND (
-  SELECT w.fdwhandler::regproc::text FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
-  WHERE s.oid = f.ftserver) LIKE '%file_fdw_handler'
 """  # noqa: S608  # of constants alone
+"""What stands behind relations: the rules of views; what in their indexes and checks hangs on no column, which the
+planner computes ahead of every query; and which are foreign or have heirs, so that `PROGRAMS` must be asked."""
 
-RELATIONS = f"WITH RECURSIVE about(oid) AS (SELECT unnest($1::oid[])), {_RELATIONS}"  # as above
-"""What stands behind relations: the rules of views, and what runs with every query on a table: what in its indexes and
-checks hangs on no column, which the planner computes ahead, and the programs whose output a foreign table of file_fdw
-is, also where it is a partition or an heir."""
+PROGRAMS = """
+WITH RECURSIVE below(oid) AS (
+  SELECT unnest($1::oid[])
+  UNION
+  SELECT i.inhrelid FROM below b JOIN pg_inherits i ON i.inhparent = b.oid)
+SELECT f.ftrelid::regclass::text AS name FROM below JOIN pg_foreign_table f ON f.ftrelid = below.oid
+  JOIN pg_foreign_server s ON s.oid = f.ftserver JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
+WHERE w.fdwhandler::regproc::text LIKE '%file_fdw_handler'
+  AND EXISTS (SELECT FROM unnest(f.ftoptions) AS o WHERE o LIKE 'program=%')
+"""
+"""The programs whose output a foreign table of file_fdw is, also where it is a partition or an heir."""
 
 PROBE = f"""
-WITH RECURSIVE probe AS (
-  SELECT p.oid, p.prosqlbody::text AS tree FROM pg_proc p
-  WHERE p.proname = 'mcp_probe' AND p.pronamespace = pg_my_temp_schema()),
-about(oid) AS (
-  SELECT DISTINCT d.refobjid FROM pg_depend d JOIN probe ON d.objid = probe.oid
-  WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_class'::regclass),
-{_RELATIONS}
-UNION ALL
-SELECT 'probe', 0, tree, NULL, {_COLUMNS_OF.format(object="probe.oid", catalog="pg_proc", itself="0")} FROM probe
-"""  # noqa: S608  # as above
-"""The statement that was defined, and what stands behind the relations that `pg_depend` has of it."""
+SELECT p.prosqlbody::text AS tree, {_COLUMNS_OF.format(object="p.oid", catalog="pg_proc", itself="0")} AS columns,
+  ARRAY(SELECT d.refobjid::int8 FROM pg_depend d JOIN pg_class c ON c.oid = d.refobjid
+    WHERE d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_class'::regclass
+      AND (c.relkind <> 'r' OR c.relchecks > 0 OR c.relhassubclass OR EXISTS (SELECT FROM pg_index i
+        WHERE i.indrelid = c.oid AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)))) AS behind
+FROM pg_proc p WHERE p.proname = 'mcp_probe' AND p.pronamespace = pg_my_temp_schema()
+"""  # noqa: S608  # of constants alone
+"""The statement that was defined; `behind` are those of its relations of which `RELATIONS` has something to say."""
 
 FUNCTIONS = f"""
 SELECT p.oid::int8 AS oid, n.nspname::text AS schema, p.proname::text AS name, p.provolatile::text AS volatility,
