@@ -11,7 +11,8 @@ class Kind:
     """A type. `form` is bool, int, float, numeric, text, json, bytea, array, composite or void.
 
     `is_direct` says that the driver reads it as it is; everything else comes as the text that PostgreSQL writes.
-    `written` is the name with its schema, where the name alone does not do.
+    `written` is the name with its schema, where the name alone does not do. `output` is PostgreSQL's own function that
+    writes it, which takes less than half the time that `format` does.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Kind:
     fields: list[tuple[str, "Kind"]] = field(default_factory=list[tuple[str, "Kind"]])
     delimiter: str = ","
     written: str = ""
+    output: str = ""
 
     @property
     def cast(self) -> str:
@@ -41,26 +43,26 @@ _SCALARS: dict[int, Kind] = {
     23: Kind("integer", "int", True, False),
     25: Kind("text", "text", True),
     26: Kind("oid", "int", True, False),
-    114: Kind("json", "json"),
+    114: Kind("json", "json", output="json_out"),
     142: Kind("xml"),
-    700: Kind("real", "float", False, False),
+    700: Kind("real", "float", False, False, output="float4out"),
     701: Kind("double precision", "float", True, False),
     705: Kind("text", "text", False),
     869: Kind("inet", is_long=False),
     650: Kind("cidr", is_long=False),
     1042: Kind("character"),
     1043: Kind("character varying", "text", True),
-    1082: Kind("date", is_long=False),
+    1082: Kind("date", is_long=False, output="date_out"),
     1083: Kind("time without time zone", is_long=False),
-    1114: Kind("timestamp without time zone", is_long=False),
-    1184: Kind("timestamp with time zone", is_long=False),
+    1114: Kind("timestamp without time zone", is_long=False, output="timestamp_out"),
+    1184: Kind("timestamp with time zone", is_long=False, output="timestamptz_out"),
     1186: Kind("interval", is_long=False),
     1266: Kind("time with time zone", is_long=False),
-    1700: Kind("numeric", "numeric"),
+    1700: Kind("numeric", "numeric", output="numeric_out"),
     2249: Kind("record"),
     2278: Kind("void", "void", False, False),
-    2950: Kind("uuid", is_long=False),
-    3802: Kind("jsonb", "json"),
+    2950: Kind("uuid", is_long=False, output="uuid_out"),
+    3802: Kind("jsonb", "json", output="jsonb_out"),
 }
 _ARRAYS = {
     1000: 16,

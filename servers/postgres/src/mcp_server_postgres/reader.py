@@ -95,7 +95,8 @@ class Reading:
         if not places:
             return f"SELECT * FROM {texts}"  # noqa: S608  # as above
         cut = ", ".join(f"{self._measure(kind, place)} AS t{place}" for place, kind in enumerate(kinds))
-        sizes = f"pg_catalog.concat_ws(',', VARIADIC ARRAY[{', '.join(map(self._size, places))}]) AS sizes"
+        sizes = f"pg_catalog.concat_ws(',', VARIADIC ARRAY[{', '.join(map(self._size, places))}])"
+        sizes = f"CASE WHEN {' OR '.join(map(self._is_too_long, places))} THEN {sizes} END AS sizes"
         weight = " OPERATOR(pg_catalog.+) ".join(map(self._weigh, places))
         cuts = f"(SELECT {cut}, {sizes}, {weight} AS weight FROM {texts} OFFSET 0) y"  # noqa: S608  # as above
         total = "pg_catalog.sum(weight) OVER (ROWS UNBOUNDED PRECEDING) AS total"
@@ -111,7 +112,7 @@ class Reading:
         return f"(total OPERATOR(pg_catalog.>) {2 * self._room + self._longest})"
 
     def _weigh(self, place: int) -> str:
-        return f"LEAST(COALESCE(pg_catalog.octet_length(t{place}), 0), {self._longest})::pg_catalog.int8"
+        return f"LEAST(COALESCE(pg_catalog.octet_length(t{place}), 0), {self._longest})"
 
     def _is_blank(self, record: Record) -> bool:
         return self._long > 0 and record[len(self._statement.kinds)] == "blank"
@@ -157,6 +158,8 @@ def _express(kind: Kind, place: int) -> str:
         return "NULL::pg_catalog.text"
     if kind.is_direct:
         return f"c{place}"
+    if kind.output:
+        return f"pg_catalog.textin(pg_catalog.{kind.output}(c{place}))"
     # By the type's own output function; a cast to text may be a function of somebody's.
     return f"CASE WHEN c{place} IS DISTINCT FROM NULL THEN pg_catalog.format('%s', c{place}) END"
 
