@@ -46,10 +46,10 @@ def test_a_statement_that_is_known_takes_one_trip_and_one_to_clean_up(shop: Shop
 
 
 def test_a_new_statement_takes_four_trips_and_a_fifth_for_what_stands_behind_its_tables(shop: Shop) -> None:
-    view = "SELECT name FROM contacts WHERE id = 1"
-    plain, through = count(shop, Policy(), KEY, view, KEY.replace("1", "2"), view.replace("1", "2"))[2:]
+    checked = "SELECT total FROM sales.orders WHERE id = 1"
+    plain, behind = count(shop, Policy(), KEY, checked, KEY.replace("1", "2"), checked.replace("1", "2"))[2:]
     assert plain == ["Flush", "Sync", "Flush", "Sync", "Query"]
-    assert through == ["Flush", "Sync", "Sync", "Flush", "Sync", "Query"]
+    assert behind == ["Flush", "Sync", "Sync", "Flush", "Sync", "Query"]
 
 
 def test_a_known_statement_is_held_against_what_is_withheld_each_time(shop: Shop) -> None:
