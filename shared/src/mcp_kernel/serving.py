@@ -211,7 +211,7 @@ def _listen_aside(arguments: argparse.Namespace) -> socket.socket | None:
 
 def _listen(arguments: argparse.Namespace) -> socket.socket:
     """Open the socket; raises `OSError`, or `ValueError` before. A Unix socket is for its owner alone."""
-    mistake = find_mistake(arguments.allowed_host, arguments.allowed_origin)
+    mistake = find_mistake(getattr(arguments, "allowed_host", ()), getattr(arguments, "allowed_origin", ()))
     if mistake:
         raise ValueError(mistake)
     if arguments.uds:
