@@ -115,6 +115,19 @@ def test_a_directory_whose_disk_is_deaf_takes_no_other_with_it(hung: Hung) -> No
 
 
 @pytest.mark.slow
+def test_a_subscription_on_a_disk_that_is_deaf_takes_nothing_with_it(hung: Hung) -> None:
+    paths = [on_disk(hung, name) for name in ("good.txt", "hang.txt")]
+    sound: Json = hung.data("list_allowed_directories")["directories"][0]["path"]
+    hung.deafen()
+    for path in (*paths, f"{sound}/a.txt"):
+        hung.host.request("resources/subscribe", uri=f"file://{path}")
+    assert "Successfully" in hung.text("write_file", path="a.txt", content="new")
+    told = hung.host.hear(lambda message: message.get("method") == "notifications/resources/updated", 30)
+    assert told["params"]["uri"].endswith("a.txt")
+    hung.pull()
+
+
+@pytest.mark.slow
 def test_when_too_many_calls_hang_more_are_refused_at_once(hung: Hung) -> None:
     path = on_disk(hung, "hang.txt")
     said = ""

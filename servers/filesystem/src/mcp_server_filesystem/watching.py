@@ -2,7 +2,7 @@
 
 The look is what counts: it is taken when a subscription begins and after every tick, through the same confinement as a
 read, so that nothing is missed between two watches, a write that comes in several events is one change, and nothing
-outside is told of.
+outside is told of. It is taken in a thread: what is on a disk that does not answer is left out until it does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from dataclasses import dataclass
 
 from .addresses import read_uri
 from .confinement import Scope
+from .crew import Crew
 from .descriptors import LISTING, PATH_ONLY, scan, write_path
+from .errand import Errand
 from .refusals import Refusal
 from .sandbox import Sandbox
 
@@ -31,6 +33,7 @@ _SLACK_NS = (
 )
 _STEP_MS = 20
 _MOST_NAMES = 100_000
+_PATIENCE = 5.0  # seconds for a look; a directory of 100,000 names takes less than one
 Sight = tuple[object, ...]
 _NOTHING: Sight = ()
 _UNSEEN: Sight = ("unseen",)
@@ -52,21 +55,26 @@ class Watch:
         self._subscribed = subscribed
         self._watched: dict[str, _Watched] = {}
         self._since = time.time_ns() - _SLACK_NS
+        self._crew = Crew()
+        self._stuck: set[str] = set()
 
     async def changes(self) -> AsyncGenerator[list[str]]:
         """The URIs of what changed, each time that something did."""
-        changed = self._look(set(self._subscribed))  # here and now: what is written from this moment on counts
-        while True:
-            if changed:
-                yield await self._outwait(changed)
-            wanted = set(self._subscribed)
-            async with aclosing(_ticks({each.folder for each in self._watched.values() if each.folder})) as ticks:
-                async for something_happened in ticks:
-                    wanted = set(self._subscribed)
-                    if something_happened or wanted != self._watched.keys():
-                        break
-                    self._since = time.time_ns() - _SLACK_NS
-            changed = await asyncio.to_thread(self._look, wanted)
+        try:
+            changed = await self._look(set(self._subscribed))
+            while True:
+                if changed:
+                    yield await self._outwait(changed)
+                wanted = set(self._subscribed)
+                async with aclosing(_ticks(await self._find_folders())) as ticks:
+                    async for something_happened in ticks:
+                        wanted = set(self._subscribed)
+                        if something_happened or wanted != self._watched.keys() | self._stuck & wanted:
+                            break
+                        self._since = time.time_ns() - _SLACK_NS
+                changed = await self._look(wanted)
+        finally:
+            self._crew.close()
 
     async def _outwait(self, changed: list[str]) -> list[str]:
         """All that changes until nothing does: a write that takes a while is one change, as far as patience goes."""
@@ -75,11 +83,43 @@ class Watch:
         more = changed
         while more and loop.time() < until:
             await asyncio.sleep(_DEBOUNCE_MS / 1000)
-            more = await asyncio.to_thread(self._look, set(self._subscribed))
+            more = await self._look(set(self._subscribed))
             told.update(dict.fromkeys(more))
         return list(told)
 
-    def _look(self, wanted: set[str]) -> list[str]:
+    async def _find_folders(self) -> list[str]:
+        """The directories to watch: those that are there, and answer."""
+        folders = {each.folder for uri, each in self._watched.items() if each.folder and uri not in self._stuck}
+        with suppress(TimeoutError, Refusal):
+            async with asyncio.timeout(_PATIENCE):
+                return await self._crew.run(lambda: [each for each in map(write_path, folders) if _is_folder(each)])
+        return []
+
+    async def _see_all(self, wanted: set[str]) -> dict[str, tuple[Sight, str | None, int]]:
+        """What URIs look like, but for those that do not say in time."""
+        seen: dict[str, tuple[Sight, str | None, int]] = {}
+        while todo := wanted - seen.keys() - self._stuck:
+            errand = Errand()
+
+            def see(todo: set[str] = todo, errand: Errand = errand) -> None:
+                for uri in todo:
+                    errand.check()
+                    self._stuck.add(uri)
+                    try:
+                        seen[uri] = self._see(uri)
+                    finally:
+                        self._stuck.discard(uri)
+
+            try:
+                async with asyncio.timeout(_PATIENCE):
+                    await self._crew.run(see)
+            except TimeoutError:  # the one that it is at stays among the stuck until it answers
+                errand.stop()
+            except Refusal:
+                break
+        return seen
+
+    async def _look(self, wanted: set[str]) -> list[str]:
         """Compare with the last look; a URI that is new is only taken note of.
 
         But what changed since the last tick may have changed after it was subscribed to, and so counts: better once
@@ -88,8 +128,7 @@ class Watch:
         for uri in self._watched.keys() - wanted:
             del self._watched[uri]
         changed: list[str] = []
-        for uri in wanted:
-            sight, folder, newest = self._see(uri)
+        for uri, (sight, folder, newest) in (await self._see_all(wanted)).items():
             watched = self._watched.get(uri)
             if watched is None:
                 watched = self._watched[uri] = _Watched(_UNSEEN if newest > self._since else sight, folder)
@@ -125,11 +164,12 @@ def _see(scope: Scope, path: str) -> tuple[Sight, str | None, int]:
     newest = max(status.st_mtime_ns, status.st_ctime_ns)
     if not stat.S_ISDIR(status.st_mode):
         return (*told, status.st_size, status.st_mtime_ns), posixpath.dirname(real), newest
-    return (*told, _see_entries(scope, path)), real, newest
+    entries, latest = _see_entries(scope, path)
+    return (*told, entries), real, max(newest, latest)
 
 
-def _see_entries(scope: Scope, path: str) -> int:
-    """A number that changes with the names, sizes and times of what a directory holds."""
+def _see_entries(scope: Scope, path: str) -> tuple[int, int]:
+    """A number that changes with the names, sizes and times of what a directory holds; and the latest of the times."""
     seen: list[tuple[str, int, int]] = []
     with scope.open(path, LISTING) as opened, scan(opened.fd) as found:
         for entry in found:
@@ -140,14 +180,17 @@ def _see_entries(scope: Scope, path: str) -> int:
             with suppress(OSError):
                 status = entry.stat(follow_symlinks=False)
                 seen.append((entry.name, status.st_size, status.st_mtime_ns))
-    return hash(tuple(sorted(seen)))
+    return hash(tuple(sorted(seen))), max((each[2] for each in seen), default=0)
 
 
-async def _ticks(folders: set[str]) -> AsyncGenerator[bool]:
+def _is_folder(path: str) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112  # is_dir raises where it may not look
+
+
+async def _ticks(there: list[str]) -> AsyncGenerator[bool]:
     """Tick now and then; True when something happened in one of these directories, or may have."""
     from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]  its stop_event names anyio's type
 
-    there = [folder for folder in map(write_path, folders) if os.path.isdir(folder)]  # noqa: ASYNC240, PTH112  # a moment's work
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     due = loop.time() + _LOOK
