@@ -65,18 +65,22 @@ def define(sql: str, parameters: int) -> Step:
     )
 
 
-async def read_definition(connection: Connection, known: dict[int, Function]) -> Touched:
-    """Take apart what `define` defined, and what stands behind it. `known` keeps PostgreSQL's own functions."""
+async def read_definition(connection: Connection, known: dict[int, Function], sources: bool) -> Touched:
+    """Take apart what `define` defined, and what stands behind it. `known` keeps PostgreSQL's own functions.
+
+    With `sources` also what materialized views were made of. Reading one runs nothing of that, but shows its rows.
+    """
     (probe,) = await connection.ask(PROBE)
-    return await _Walk(connection, known).run(probe)
+    return await _Walk(connection, known, sources).run(probe)
 
 
 class _Walk:
     """Follows a statement's tree into the views, functions, operators and types that it uses, and theirs."""
 
-    def __init__(self, connection: Connection, known: dict[int, Function]) -> None:
+    def __init__(self, connection: Connection, known: dict[int, Function], sources: bool) -> None:
         self._connection = connection
         self._known = known
+        self._sources = sources
         self._touched = Touched()
         self._seen: set[int] = set()
         self._seen_operators: set[int] = set()
@@ -162,7 +166,9 @@ class _Walk:
         elsewhere: list[int] = []
         for row in await self._ask(RELATIONS, asked):
             match row["kind"]:
-                case "view":
+                case "stored" if not self._sources:
+                    continue
+                case "view" | "stored":
                     self._touched.through[row["oid"]] = row["mark"]
                     await self._take(row["tree"], row["columns"])
                 case "elsewhere":

@@ -128,7 +128,7 @@ class Examiner:
 
     async def _probe(self, connection: Connection, sql: str, parameters: int) -> Touched:
         connection.ahead(define(sql, parameters), _OWN)
-        touched = await read_definition(connection, self._known)
+        touched = await read_definition(connection, self._known, sources=self._policy.restricts)
         check_functions(touched, self._policy)
         check_programs(touched, self._policy)
         if self._policy.restricts:

@@ -5,7 +5,7 @@ _COLUMNS_OF = """ARRAY(SELECT d.refobjid::int8 || '.' || d.refobjsubid FROM pg_d
 
 RELATIONS = f"""
 WITH about(oid) AS (SELECT unnest($1::oid[]))
-SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view' ELSE 'elsewhere' END AS kind, c.oid::int8 AS oid,
+SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'stored' ELSE 'elsewhere' END AS kind, c.oid::int8 AS oid,
   r.ev_action::text AS tree, r.xmin::text AS mark,
   {_COLUMNS_OF.format(object="r.oid", catalog="pg_rewrite", itself="c.oid")} AS columns
 FROM about JOIN pg_class c ON c.oid = about.oid
@@ -18,8 +18,9 @@ UNION ALL
 SELECT 'tree', 0, concat(' ', conbin), NULL, NULL FROM pg_constraint
 WHERE conrelid IN (SELECT oid FROM about WHERE oid >= 16384) AND contype = 'c'
 """  # noqa: S608  # of constants alone
-"""What stands behind relations: the rules of views; what in their indexes and checks hangs on no column, which the
-planner computes ahead of every query; and which are foreign or have heirs, so that `PROGRAMS` must be asked."""
+"""What stands behind relations: the rules of views, also of those that were stored; what in their indexes and checks
+hangs on no column, which the planner computes ahead of every query; and which are foreign or have heirs, so that
+`PROGRAMS` must be asked."""
 
 PROGRAMS = """
 WITH RECURSIVE below(oid) AS (
