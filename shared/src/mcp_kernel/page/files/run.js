@@ -38,7 +38,9 @@ export function runner({ verb, prepare, send, render, restore, label }) {
     running = new AbortController();
     const watch = meanwhile();
     const started = performance.now();
-    const clock = setInterval(() => fill(status, `${span(performance.now() - started)} …`), 100);
+    const tick = () => fill(status, `${span(performance.now() - started)} …`);
+    const clock = setInterval(tick, 100);
+    tick(); // so that the word of the call before does not stand beside this one
     stop.act = () => running.abort(new Error("Given up by hand."));
     busy(true);
     fill(out, watch.element);
