@@ -252,7 +252,7 @@ def test_a_link_to_nowhere_is_not_followed(tmp_path: Path) -> None:
 def test_create_makes_an_empty_database(tmp_path: Path) -> None:
     path = tmp_path / "empty.db"
     with Host([*SCRIPT, "--db-path", str(path), "--create"]) as host:
-        assert host.open().call("list_tables")["structuredContent"] == {"tables": []}
+        assert host.open().call("list_tables")["structuredContent"] == {"tables": [], "note": None}
 
 
 def test_the_environment_names_the_file_where_the_command_line_does_not(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mcp_server_sqlite.database import Database
 from mcp_server_sqlite.policy import Policy, quote
-from mcp_server_sqlite.sample import create_sample
+from mcp_server_sqlite.sample import PRODUCTS, create_sample
 from mcp_server_sqlite.writing import InsertResult
 
 from .conftest import BRAVO, STRICT, Desk, Opener, build_vault
@@ -43,7 +43,7 @@ def test_without_allow_write_nothing_is_inserted(desk: Opener, shop: Path) -> No
 
 def test_allow_write_allows_no_written_statement(writable: Desk) -> None:
     assert "insert_record adds a row" in writable.ask("DELETE FROM products")
-    assert writable.query("SELECT count(*) FROM products") == [[15]]
+    assert writable.query("SELECT count(*) FROM products") == [[len(PRODUCTS)]]
 
 
 def test_a_key_that_comes_again_changes_nothing_and_answers_the_same(writable: Desk) -> None:
@@ -53,7 +53,7 @@ def test_a_key_that_comes_again_changes_nothing_and_answers_the_same(writable: D
     assert (second.rowid, first.replayed, second.replayed) == (first.rowid, False, True)
     assert "used before for another row" in writable.hear(insert("products", {**PRODUCT, "price": 1}, "key-1"))
     assert "used before for another row" in writable.hear(insert("reviews", {"stars": 1}, "key-1"))
-    assert writable.query("SELECT count(*) FROM products") == [[16]]
+    assert writable.query("SELECT count(*) FROM products") == [[len(PRODUCTS) + 1]]
     assert "mcp_idempotency_keys" not in writable.run(writable.database.table_names())
     assert "mcp_idempotency_keys" not in writable.run(writable.database.schema_ddl())
 
@@ -83,7 +83,7 @@ def test_one_key_at_once_from_many_callers_inserts_once(writable: Desk) -> None:
         ("best_sellers", {"name": "x"}, "is a view"),
         ("order_items", {"order_id": 1, "total": 1}, "generated column"),
         ("products", {"name": None, "category": "x", "price": 1}, "NOT NULL constraint failed"),
-        ("products", {**PRODUCT, "name": "Rooibos"}, "UNIQUE constraint failed"),
+        ("products", {**PRODUCT, "name": PRODUCTS[0][0]}, "UNIQUE constraint failed"),
         ("orders", {"customer_id": 999, "ordered_on": "x", "status": "paid"}, "FOREIGN KEY constraint failed"),
         ("reviews", {"product_id": 1, "customer_id": 60, "stars": 5}, "only what they bought"),
         ("sqlite_schema", {"name": "x"}, "There is no table"),
@@ -106,7 +106,7 @@ def test_a_locked_file_is_waited_for_then_told(desk: Opener, tmp_path: Path) -> 
         other.execute("BEGIN IMMEDIATE")
         assert "is locked" in opened.hear(opened.database.insert_record("products", PRODUCT))
         other.execute("ROLLBACK")
-    assert opened.run(opened.database.insert_record("products", PRODUCT)).rowid == 16
+    assert opened.run(opened.database.insert_record("products", PRODUCT)).rowid == len(PRODUCTS) + 1
 
 
 def test_a_reader_that_takes_its_time_is_waited_for(writable: Desk) -> None:
@@ -134,7 +134,7 @@ def test_a_reader_that_takes_its_time_is_waited_for(writable: Desk) -> None:
     with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM products").fetchone()
-        assert writable.run(insert_beside(reader)).rowid == 16
+        assert writable.run(insert_beside(reader)).rowid == len(PRODUCTS) + 1
 
 
 def test_what_is_withheld_cannot_be_written_or_heard_of(desk: Opener, tmp_path: Path) -> None:

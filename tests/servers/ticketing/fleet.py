@@ -27,6 +27,7 @@ class Ship:
         self.url = f"http://127.0.0.1:{self.port}/mcp"
         self.process: asyncio.subprocess.Process | None = None
         self.deaths = 0
+        self.served = asyncio.Event()  # set while it is there
 
     async def start(self) -> None:
         """Start, and wait until the server says where it is."""
@@ -42,10 +43,12 @@ class Ship:
                 assert line, said.decode()
                 said += line
         self.log = asyncio.create_task(self.process.stderr.read())
+        self.served.set()
 
     async def end(self, number: int = signal.SIGTERM) -> int:
         """Send a signal; gives the exit code, which is negative after a kill."""
         assert self.process is not None
+        self.served.clear()
         self.process.send_signal(number)
         code = await asyncio.wait_for(self.process.wait(), PATIENCE)
         await self.log

@@ -41,9 +41,10 @@ class Ledger:
 
     async def reach(self, deeds: int) -> None:
         """Wait until so many deeds were begun."""
-        event = asyncio.Event()
-        self._waiting.append((deeds, event))
-        await event.wait()
+        if len(self.deeds) < deeds:
+            event = asyncio.Event()
+            self._waiting.append((deeds, event))
+            await event.wait()
 
     def tick(self) -> int:
         self.clock += 1
@@ -71,8 +72,8 @@ class Ledger:
             deed.ticket = int(str(cast("dict[str, object]", result.structured)["ticket_id"]))
             self.tickets.append(deed.ticket)
 
-    async def act(self, client: Client, dice: random.Random, word: str) -> None:
-        """Do one thing, whatever the dice say."""
+    async def act(self, client: Client, dice: random.Random, word: str, served: asyncio.Event) -> None:
+        """Do one thing, whatever the dice say. `served` is set while the server is there."""
         choice = dice.random()
         if choice < 0.25 or not self.tickets:
             deed = self.open("create", word)
@@ -95,13 +96,14 @@ class Ledger:
             deed = self.open("close", word, ticket)
             await self.perform(client, deed, "close_ticket", ticket_id=ticket, resolution=word)
         else:
-            await self.insist(client, ticket, word)
+            await self.insist(client, ticket, word, served)
 
-    async def insist(self, client: Client, ticket: int, word: str) -> None:
+    async def insist(self, client: Client, ticket: int, word: str, served: asyncio.Event) -> None:
         """Close with a key, again and again until there is an answer; and once more, which must change nothing."""
         deed = self.open("close", word, ticket)
         arguments = {"ticket_id": str(ticket), "resolution": word, "idempotency_key": word}
-        for _ in range(200):
+        for _ in range(50):
+            await served.wait()
             await self.perform(client, deed, "close_ticket", **arguments)
             if deed.outcome != "unknown":
                 break

@@ -22,7 +22,8 @@ async def work(ship: Ship, ledger: Ledger, number: int, seed: int) -> None:
     dice = random.Random(f"{seed} {number}")
     async with Client(ship.url, resilience=ONCE, timeout=20) as client:
         for deed in range(DEEDS):
-            await ledger.act(client, dice, f"w{number}x{deed}")
+            await ledger.act(client, dice, f"w{number}x{deed}", ship.served)
+            await ship.served.wait()  # else all deeds would be done before it is there again
 
 
 async def harass(ships: list[Ship], ledger: Ledger, dice: random.Random) -> None:

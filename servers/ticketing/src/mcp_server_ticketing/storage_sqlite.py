@@ -52,6 +52,10 @@ def _adapt(values: Sequence[Value]) -> list[str | int | None]:
     return [value.isoformat() if isinstance(value, datetime) else value for value in values]
 
 
+def _is_busy(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _BUSY
+
+
 class SqliteStorage:
     """A database file, which is made where there is none. Making one of these opens nothing."""
 
@@ -133,7 +137,7 @@ class SqliteStorage:
     async def _connect(self) -> None:
         try:
             self._writer = await self._connect_one("rwc")
-            await self._execute(self._writer, "PRAGMA journal_mode = WAL")  # readers do not wait for the writer
+            await self._keep_log(self._writer)
             await self._prepare(self._writer)
             rows = await self._writer.execute_fetchall("SELECT coalesce(max(id), 0) FROM history")
             ((self._follower.last,),) = rows
@@ -163,6 +167,21 @@ class SqliteStorage:
         await self._execute(connection, "PRAGMA trusted_schema = OFF")
         return connection
 
+    async def _keep_log(self, writer: "aiosqlite.Connection") -> None:
+        """Have a write-ahead log, so that readers do not wait for the writer.
+
+        SQLite's own patience does not hold here: of two who begin with it at once one is told that the file is locked.
+        """
+        until = asyncio.get_running_loop().time() + _PATIENCE
+        while True:
+            try:
+                await self._execute(writer, "PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error) or asyncio.get_running_loop().time() > until:
+                    raise
+                await asyncio.sleep(0.02)
+
     async def _prepare(self, writer: "aiosqlite.Connection") -> None:
         work = _Transaction(writer)
         try:
@@ -185,7 +204,7 @@ class SqliteStorage:
 
     def _explain(self, error: sqlite3.Error) -> Refusal:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in _BUSY:
+        if _is_busy(error):
             return Unavailable(
                 f"The database is locked by another program, and stayed so for {_PATIENCE:g} s. Nothing was changed; "
                 "try again in a moment."
