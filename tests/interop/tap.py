@@ -79,6 +79,7 @@ class Tap:
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = [self._listener]
+        self._is_over = False
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
@@ -100,7 +101,11 @@ class Tap:
             except OSError:
                 return
             server = socket.create_connection(("127.0.0.1", self._target))
-            self._open += [client, server]
+            with self._lock:
+                self._open += [client, server]
+                if self._is_over:  # it came while the tap was closed
+                    self._close()
+                    return
             reading = _Reading(self._note)
             for ends in (("client", client, server), ("server", server, client)):
                 threading.Thread(target=self._carry, args=(reading, *ends), daemon=True).start()
@@ -119,5 +124,10 @@ class Tap:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
+        with self._lock:
+            self._is_over = True
+            self._close()
+
+    def _close(self) -> None:
         for each in self._open:
             each.close()
