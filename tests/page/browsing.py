@@ -173,7 +173,7 @@ def visit(browser: Browser, url: str, *, contrary: bool = False, **options: Any)
             person = Person(context.new_page(), tap)
             person.page.goto(f"http://127.0.0.1:{tap.port}/")
             yield person
-            assert person.complaints == []
+            assert not person.complaints, person.complaints
             person.sent(contrary=contrary)
         finally:
             context.close()
