@@ -51,6 +51,8 @@ QUICK: Final = (*protocol.QUICK, "filesystem", "git", "sqlite", "postgres")  # C
 
 def main() -> None:
     """Measure, and write down."""
+    # Bytecode is kept, as where people install this: without it a Python server compiles everything at each start.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     arguments = _read_arguments()
     effort = Effort(1 if arguments.quick else arguments.rounds, arguments.quick, arguments.alone)
     chosen = arguments.only or (QUICK if arguments.quick else SECTIONS)
