@@ -1,11 +1,13 @@
-"""What the domain answers with, and how rows are read into an answer one by one within the fences."""
+"""What the domain answers with, and how rows are read into an answer within the fences."""
 
 import sqlite3
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 
+from .batches import Batch, read_batches
 from .policy import Policy
-from .values import STORAGE_CLASSES, Cell, encode_row, weigh_row
+from .values import STORAGE_CLASSES, Cell
 
 MEMORY_CEILING = 64 * 1024 * 1024  # of one answer, when the operator set no limit of bytes
 Row = list[Cell]
@@ -40,24 +42,20 @@ class _Sheet:
     """Rows as they come in, and what they weigh."""
 
     room: int
+    kinds: list[set[type]]
     rows: list[Row] = field(default_factory=list[Row])
-    kinds: list[set[type]] = field(default_factory=list[set[type]])
-    shape: tuple[type, ...] = ()
-    weight: int = 0
 
-    def take(self, row: tuple[object, ...]) -> bool:
-        """Add a row; False when it does not fit, before anything was made of it."""
-        weight = weigh_row(row)
-        if self.weight + weight > self.room:
-            return False
-        self.weight += weight
-        self.rows.append(encode_row(row))
-        shape = tuple(map(type, row))
-        if shape != self.shape:  # mostly each row is as the one before
-            self.shape = shape
-            for kinds, kind in zip(self.kinds, shape, strict=True):
-                kinds.add(kind)
-        return True
+    def take(self, batch: Batch) -> bool:
+        """Add the rows that fit; False when not all did, before anything was made of the others."""
+        weight = batch.weigh()
+        whole = weight <= self.room
+        taken, weight = (batch, weight) if whole else batch.first(self.room)
+        if taken is not None:
+            self.room -= weight
+            self.rows += taken.encode()
+            for kinds, more in zip(self.kinds, taken.kinds, strict=True):
+                kinds.update(more)
+        return whole
 
     def name_type(self, column: int) -> str:
         """Give the storage class of a column."""
@@ -71,15 +69,14 @@ def collect(cursor: sqlite3.Cursor, limit: int, policy: Policy, began: float) ->
     """Read at most `limit` rows, at most the policy's rows and bytes, and say what was left out."""
     names = [str(column[0]) for column in cursor.description]
     most = min(limit, policy.max_rows)
-    sheet = _Sheet(policy.max_bytes or MEMORY_CEILING, kinds=[set() for _ in names])
+    room = policy.max_bytes or MEMORY_CEILING
+    sheet = _Sheet(room, [set() for _ in names])
     note = None
-    while (row := cursor.fetchone()) is not None:
-        if len(sheet.rows) == most:
+    with closing(read_batches(cursor, most)) as batches:
+        if not all(map(sheet.take, batches)):
+            note = _say_bytes(len(sheet.rows), room)
+        elif len(sheet.rows) == most and cursor.fetchone() is not None:
             note = _say_rows(limit, policy)
-            break
-        if not sheet.take(row):
-            note = _say_bytes(len(sheet.rows), sheet.room)
-            break
     cursor.close()
     columns = [Column(name, sheet.name_type(place)) for place, name in enumerate(names)]
     elapsed = round((time.monotonic() - began) * 1000, 3)

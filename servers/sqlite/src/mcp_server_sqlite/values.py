@@ -85,31 +85,6 @@ def weigh(value: object) -> int:
             return 5
 
 
-def encode_row(row: Sequence[object]) -> list[Cell]:
-    """Encode every value; what JSON has as it is, is told by its type alone, since rows are many."""
-    return [
-        value
-        if type(value) is str
-        or (type(value) is int and -SAFE_INTEGER <= value <= SAFE_INTEGER)
-        or (type(value) is float and math.isfinite(value))
-        else encode(value)
-        for value in row
-    ]
-
-
-def weigh_row(row: Sequence[object]) -> int:
-    """Count the bytes of a row in the same way."""
-    weight = 2
-    for value in row:
-        if type(value) is str and value.isascii():
-            weight += 3 + len(value)
-        elif type(value) is int or type(value) is float:
-            weight += 1 + len(repr(value))
-        else:
-            weight += weigh(value)
-    return weight
-
-
 def decode(value: object, place: str) -> Value:
     """Give SQLite's value of a parameter; `place` names it in the refusal."""
     match value:

@@ -36,7 +36,7 @@ class Result(Protocol):
 
     @property
     def rows(self) -> Sequence[Sequence[object]]:
-        """The rows, as values that JSON has."""
+        """The rows, lists of values that JSON has. The answer keeps them: they do not change any more."""
         ...
 
     @property
