@@ -177,6 +177,7 @@ tables = []
 deny_tables = ["x", 3, ""]
 [roles.b]
 tools = ["t"]
+metrics = 1
 [roles.b.arguments.t]
 n = [1, [2]]
 m = 3
@@ -188,7 +189,7 @@ v = 1
 c = "x"
 """
     found = mistakes(tmp_path, text)
-    assert [line for line, _ in found] == [2, 3, 4, 4, 8, 9, 10, 13, 13, 15]
+    assert [line for line, _ in found] == [2, 3, 4, 4, 7, 9, 10, 11, 14, 14, 16]
     assert any("tools is a list" in said for _, said in found)
 
 

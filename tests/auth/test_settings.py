@@ -135,3 +135,11 @@ def test_a_server_does_not_start_with_mistakes(tmp_path: Path, options: list[str
     assert all(word in done.stderr for word in words), done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("options", [["--public-url", "https://a.example/mcp"], ["--trusted-proxy", "10.0.0.0/8"]])
+def test_what_is_about_tokens_is_nothing_without_the_file(options: list[str]) -> None:
+    command = [str(SERVER), "--transport", "http", "--port", "0", *options]
+    done = subprocess.run(command, input="", capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 2
+    assert "add --auth FILE" in done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -54,6 +55,16 @@ class RedisServer:
             self._process.wait(PATIENCE)
         with suppress(FileNotFoundError):
             self.path.unlink()
+
+    def halt(self) -> None:
+        """Let it take connections and answer nobody, as a machine that is out of breath."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it answer again."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def __enter__(self) -> Self:
         self.start()

@@ -90,8 +90,9 @@ def test_over_http_the_address_is_written_and_an_unwritable_log_is_503(
                     await client.open()
                 assert await client.ask("resources/read", {"uri": "note://one"}).started() == 200
                 fill(disk)
-                statuses = [await client.ask("resources/read", {"uri": "note://one"}).started() for _ in range(20)]
-                assert statuses[-1] == 503
+                visits = [client.ask("resources/read", {"uri": "note://one"}) for _ in range(20)]
+                assert [await visit.started() for visit in visits][-1] == 503
+                assert visits[-1].headers["retry-after"] == "5"
                 (disk / "ballast").unlink()
                 assert await client.ask("resources/read", {"uri": "note://one"}).started() == 200
 

@@ -161,6 +161,26 @@ async def test_calls_at_once_are_capped_and_each_that_ends_makes_room(connect: C
 
 
 @in_both_eras
+@scene
+async def test_no_name_of_a_caller_is_another_s_tool(connect: Connect, revision: str) -> None:
+    server = make_server(Limits(everybody=Allowance(rate=Rate(1, 60.0)), tools={"echo": Allowance(rate=Rate(1, 60.0))}))
+    for name in ("jwt https://a.example ann echo", "jwt https://a.example ann"):
+        async with connect(server, revision, principal=Principal(name)) as client:
+            assert said(await client.call_tool("echo", {"text": "x"})) == "x", name
+
+
+@in_both_eras
+@scene
+async def test_one_call_at_once_is_spoken_of_as_one(connect: Connect, revision: str) -> None:
+    async with connect(make_server(Limits(everybody=Allowance(concurrent=1))), revision) as client:
+        waiting = client.request("tools/call", {"name": "wait"})
+        assert said(await client.call_tool("let_go", {})).startswith(
+            "There is a call of yours in progress already. Try"
+        )
+        client.wire.notify("notifications/cancelled", {"requestId": waiting})
+
+
+@in_both_eras
 @scene_out_of_time
 async def test_the_operators_time_counts_more_than_the_tools(connect: Connect, revision: str) -> None:
     loop = asyncio.get_running_loop()

@@ -114,6 +114,21 @@ def test_no_client_can_write_a_line_of_its_own(log: io.StringIO) -> None:
     assert log.getvalue() == "WARNING x: The Host a\\nERROR x: all is lost\\x1b[2J\\x0d is not served\n"
 
 
+def test_the_text_of_an_exception_begins_no_line_either(log: io.StringIO) -> None:
+    write_lines(as_json=False)
+    try:
+        raise ValueError("a\nERROR x: all is lost\x1b[2J\r\nWARNING x: \x85nor is this")
+    except ValueError as error:
+        logging.getLogger("x").exception("It failed")
+        logging.getLogger("x").error("It failed: %r", "with this", exc_info=error)
+    lines = log.getvalue().splitlines()
+    assert [line for line in lines if not line.startswith("  ")] == [
+        "ERROR x: It failed",
+        "ERROR x: It failed: 'with this'",
+    ]
+    assert "  ERROR x: all is lost\\x1b[2J\\x0d" in lines
+
+
 def lines(log: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.getvalue().splitlines()]
 

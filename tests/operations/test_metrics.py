@@ -16,6 +16,8 @@ from tests.operations.watching import Shop
 from tests.stage import LEGACY, MODERN, scene, scene_out_of_time
 from tests.transports.guests import Member, Modern
 
+from mcp_kernel.auth.policy import read_policy
+from mcp_kernel.auth.resource.document import Document
 from mcp_kernel.operations.exposition import MOST_SERIES, Family, Histogram
 from mcp_kernel.operations.metrics import Metrics
 from mcp_kernel.server.principal import Knock, Principal, Refusal
@@ -24,6 +26,7 @@ from mcp_kernel.transports.http import HttpApp, HttpOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from tests.stage import Connect
 
@@ -48,9 +51,12 @@ def figure(page: bytes, name: str, /, **labels: str) -> float:
 class Doorman:
     """A gate that knows one word."""
 
+    def __init__(self, *roles: str) -> None:
+        self._roles = roles
+
     async def admit(self, knock: Knock) -> Principal | Refusal:
         if knock.values(b"authorization") == [b"Bearer open"]:
-            return Principal("ann")
+            return Principal("ann", self._roles)
         return Refusal(401, "Say the word")
 
     def document(self, knock: Knock) -> bytes | None:
@@ -152,6 +158,34 @@ async def test_what_passes_at_the_door_is_counted() -> None:
     assert figure(page, "mcp_http_responses_total", status="401") == 2.0
     assert figure(page, "mcp_server_info", name="shop", version="1.2") == 1.0
     assert figure(page, "mcp_http_sent_bytes_total") > 100.0
+
+
+ROLES = """
+[roles.user]
+tools = ["echo"]
+[roles.scraper]
+metrics = true
+[roles.admin]
+tools = ["*"]
+[roles.admin-without]
+tools = ["*"]
+metrics = false
+"""
+
+
+@pytest.mark.parametrize(
+    ("role", "status"), [("user", 403), ("nobody", 403), ("scraper", 200), ("admin", 200), ("admin-without", 403)]
+)
+@scene
+async def test_figures_are_for_whom_a_role_shows_them(role: str, status: int, tmp_path: Path) -> None:
+    shop = Shop()
+    document = Document(tmp_path, ROLES)
+    shop.server.govern(read_policy(document))
+    document.require_sound()
+    async with Site(HttpApp(shop.server, HttpOptions(monitor=watch(shop), gate=Doorman(role)))) as site:
+        asked = site.get("/metrics", {"authorization": "Bearer open"})
+        assert await asked.started() == status
+        assert (b"mcp_server_info" in await asked.whole()) is (status == 200)
 
 
 @scene

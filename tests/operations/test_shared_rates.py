@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.operations.redis import RedisServer
+from redis.exceptions import RedisError
+from tests.operations.redis import RedisServer, turn
 from tests.stage import scene
 
 from mcp_kernel.operations.rates import MemoryBuckets, Rate
@@ -62,6 +63,49 @@ async def test_without_the_store_each_process_holds_its_callers_to_the_rate() ->
         waits = [await buckets.take({"ann": HOURLY}, 0.0) for _ in range(8)]
         assert [wait > 0 for wait in waits] == [False] * 6 + [True] * 2
         await link.close()
+
+
+@scene
+async def test_a_store_that_does_not_answer_holds_nobody_up() -> None:
+    with RedisServer() as store:
+        link = RedisLink(store.url, "mcp:test")
+        buckets = RedisBuckets(link)
+        await buckets.take({"ann": HOURLY}, 0.0)
+        store.halt()
+        async with asyncio.timeout(2.5):  # one second for the first, which finds it out
+            waits = [await buckets.take({"ann": HOURLY}, 0.0) for _ in range(8)]
+        assert [wait > 0 for wait in waits] == [False] * 6 + [True] * 2
+        store.go_on()
+        await link.close()
+
+
+@scene
+async def test_a_store_that_is_back_counts_again_though_nothing_else_needs_it() -> None:
+    with RedisServer() as store:
+        link = RedisLink(store.url, "mcp:test")
+        buckets = RedisBuckets(link)
+        store.kill()
+        await buckets.take({"ann": HOURLY}, 0.0)  # from the first call on it is not there
+        store.start()
+        async with asyncio.timeout(10):
+            while not await _is_counted(link, "bob"):
+                await buckets.take({"bob": Rate(10_000, 3600.0)}, 0.0)
+                await turn()
+        store.kill()
+        await buckets.take({"ann": HOURLY}, 0.0)
+        store.start()
+        async with asyncio.timeout(10):
+            while not await _is_counted(link, "eve"):
+                await buckets.take({"eve": Rate(10_000, 3600.0)}, 0.0)
+                await turn()
+        await link.close()
+
+
+async def _is_counted(link: RedisLink, name: str) -> bool:
+    try:
+        return bool(await link.redis.exists(f"mcp:test:b:{name}"))
+    except RedisError:
+        return False
 
 
 @scene

@@ -148,6 +148,7 @@ async def test_without_the_store_calls_go_on_and_tasks_fail_clearly_until_it_is_
             ):
                 assert GONE in str((await visit.json())["error"])
                 assert visit.status == 503
+                assert visit.headers["retry-after"] == "5"
             store.start()
             async with asyncio.timeout(10):
                 while (await there.ask("tasks/get", {"taskId": task}, {"mcp-name": task}).json()).get("error"):

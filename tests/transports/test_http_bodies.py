@@ -279,6 +279,28 @@ def test_framing_that_two_readers_could_read_differently_is_refused(server: List
 
 
 @pytest.mark.parametrize(
+    ("target", "host", "status"),
+    [
+        ("http://evil.example/healthz", "localhost", 421),
+        ("HTTP://evil.example:80/healthz", "localhost", 421),
+        ("http://localhost@evil.example/healthz", "localhost", 421),
+        ("http://localhost/healthz", "evil.example", 200),
+        ("http://localhost:80/healthz", "localhost", 200),
+        ("/healthz", "evil.example", 421),
+    ],
+)
+def test_of_a_target_that_is_a_whole_url_the_host_counts(
+    server: Listening, target: str, host: str, status: int
+) -> None:
+    with server.connect() as connection:
+        connection.send(head("GET", target, {"Host": host}))
+        assert connection.read_answer()[0] == status
+        body = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+        connection.post(body, {"Host": host}, path=target.replace("healthz", "mcp"))
+        assert connection.read_answer()[0] == (400 if status == 200 else status)  # a session is missing
+
+
+@pytest.mark.parametrize(
     "line", [b"GET /\xff HTTP/1.1", b"GET /%ff%00 HTTP/1.1", b"GET http://[/mcp HTTP/1.1", b"\x16\x03\x01"]
 )
 def test_a_request_line_that_says_nothing_is_refused(server: Listening, line: bytes) -> None:

@@ -56,6 +56,12 @@ class Reader(Guest):
 
 
 @scene
+async def test_whoever_asks_elsewhere_is_told_where_the_stream_is() -> None:
+    async with visiting(Hall().server, SSE) as site:
+        assert "the endpoint is /sse" in str(await site.get("/mcp").json())
+
+
+@scene
 async def test_the_stream_names_the_address_and_carries_the_answers() -> None:
     async with visiting(Hall().server, SSE) as site:
         reader = Reader(site)

@@ -8,6 +8,7 @@ Importing this imports uvicorn, so only the function that serves does; it fails 
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_checkable
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -26,6 +27,7 @@ BODY_DISCARD: Final = 64 * 1024 * 1024  # bytes of a body that nobody wants, up 
 HEAD_SECONDS: Final = 10.0  # from the connection, or from a request's first byte, to the end of its head
 _LARGE: Final = 64 * 1024  # bytes of a body that are not copied behind their head
 _PIECE: Final = 16 * 1024  # bytes of a refused line that are read at once: a parser copies the line with each piece
+_WHOLE: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")  # of a request target that is a whole URL
 _TIMEOUT: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\n\r\n"
 
@@ -159,6 +161,9 @@ class Bounded(HttpToolsProtocol):
         self._begin()
 
     def _begin(self) -> None:
+        if (whole := _WHOLE.match(self.url)) is not None:  # then it is not Host that counts (RFC 9112, 3.2.2)
+            others = [pair for pair in self.headers if pair[0] != b"host"]
+            self.headers[:] = [(b"host", whole[1]), *others]
         super().on_headers_complete()
         parser = self.parser
         if (

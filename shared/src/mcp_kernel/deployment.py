@@ -56,6 +56,8 @@ def prepare(server: Server, arguments: argparse.Namespace) -> Gate | None:
 
         gate = _open_gate(server, arguments, [_regulate(limit), _redact(audit, arguments.audit_log)], link)
         stages.append(Authorization())
+    elif arguments.public_url or arguments.trusted_proxy:
+        raise Unfit("--public-url and --trusted-proxy say whose tokens are taken: add --auth FILE, or leave them out")
     server.use([*stages, *([limit] if limit else [])])
     return gate
 

@@ -5,8 +5,8 @@ stands on the roles that allow it: a table is denied to a call when every role t
 that a role which is about something else does not open it. A role that the file does not know allows nothing. The role
 `everyone` is held by whoever is let in, beside his own.
 
-`tools = ["*"]` in a role that says nothing of resources and prompts allows those too; any other role reads no resource
-and uses no prompt unless it says so.
+`tools = ["*"]` in a role that says nothing of resources and prompts allows those too, and shows the figures; any other
+role reads no resource, uses no prompt and sees no figures unless it says so.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _ALL_MAY: Final = (
     f"[roles.{EVERYONE}] lets everybody do everything, so that this role takes nothing away: leave out one of the two"
 )
 _SCALARS: Final = (str, bool, int, float)
-_SAID: Final = frozenset({*_SORTS, "deny_tables", "arguments"})
+_SAID: Final = frozenset({*_SORTS, "deny_tables", "arguments", "metrics"})
 
 Path = tuple[str | int, ...]
 Rules = Mapping[str, Mapping[str, tuple[object, ...]]]
@@ -75,6 +75,7 @@ class Role:
     patterns: Mapping[Sort, tuple[Pattern, ...]] = field(default_factory=dict["Sort", tuple[Pattern, ...]])
     deny_tables: frozenset[str] = frozenset()
     arguments: Rules = field(default_factory=dict[str, Mapping[str, tuple[object, ...]]])
+    metrics: bool = False
 
     def is_everything(self) -> bool:
         """Whether nothing is left that another role could allow."""
@@ -125,6 +126,7 @@ class View:
     def __init__(self, roles: tuple[Role, ...]) -> None:
         self._roles = roles
         self.is_bare = not roles
+        self.has_figures = any(role.metrics for role in roles)
 
     def allows(self, sort: Sort, name: str, arguments: Mapping[str, object] | None = None) -> bool:
         return any(role.allows(sort, name, arguments) for role in self._roles)
@@ -199,12 +201,16 @@ def _read_role(document: Document, path: Path, said: Mapping[str, object]) -> Ro
     for sort in _SORTS:
         if sort in said:
             texts[sort] = _read_texts(document, (*path, sort), said[sort])
+    metrics = said.get("metrics", False)
+    if not isinstance(metrics, bool):
+        document.complain("metrics is true or false: whether the role sees the page /metrics", *path, "metrics")
     if texts.get("tools") == [_ALL] and len(texts) == 1:
         texts = {sort: [_ALL] for sort in _SORTS}
+        metrics = said.get("metrics", True)
     patterns: dict[Sort, tuple[Pattern, ...]] = {sort: tuple(map(Pattern, each)) for sort, each in texts.items()}
     denied = _read_texts(document, (*path, "deny_tables"), said.get("deny_tables", []))
     rules = _read_rules(document, (*path, "arguments"), said.get("arguments", {}))
-    role = Role(str(path[-1]), patterns, frozenset(denied), rules)
+    role = Role(str(path[-1]), patterns, frozenset(denied), rules, metrics is True)
     for tool in role.arguments:
         if not role.allows("tools", tool):
             document.complain(f"a rule for {tool}, which the role does not allow", *path, "arguments", tool)

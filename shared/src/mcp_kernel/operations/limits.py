@@ -136,7 +136,7 @@ class LimitStage:
             name = str(exchange.request.params.get("name"))
             tool = self._limits.tools.get(name)
             if tool is not None:
-                places[f"{who} {name}"] = tool
+                places[f"{who}\n{name}"] = tool  # no caller's name has a line feed
             _fence(exchange, allowed, tool)
         caps = {key: allowed.concurrent for key, allowed in places.items() if allowed.concurrent is not None}
         if not caps:
@@ -145,7 +145,8 @@ class LimitStage:
         try:
             leave = await self._running.enter(caps)
         except Full as full:
-            raise _refuse(exchange, f"There are {full.most} calls of yours in progress already", 1) from None
+            many = f"are {full.most} calls" if full.most > 1 else "is a call"
+            raise _refuse(exchange, f"There {many} of yours in progress already", 1) from None
         try:
             await self._charge(exchange, places)
             return await proceed(exchange)

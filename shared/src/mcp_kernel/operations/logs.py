@@ -10,10 +10,12 @@ import json
 import logging
 import re
 from datetime import UTC, datetime
-from typing import Final
+from types import TracebackType
+from typing import Final, TypeAlias, cast
 
 from mcp_kernel.operations.correlation import find_mark
 
+_Caught: TypeAlias = "tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]"
 _PLAIN: Final = "%(levelname)s %(name)s: %(message)s"
 _HIDDEN: Final = "[redacted]"
 _NAMES: Final = (
@@ -48,7 +50,7 @@ def redact(text: str) -> str:
 
 
 class Lines(logging.Formatter):
-    """Writes what happened as one line of text, and an exception below it.
+    """Writes what happened as one line of text, and an exception below it, indented.
 
     `LEVEL LOGGER [MARKS]: MESSAGE`, where the marks are those of the request that the line belongs to, as
     `trace=… request=7 method=tools/call`; a line that belongs to none has no brackets.
@@ -64,8 +66,17 @@ class Lines(logging.Formatter):
         message = record.message.translate(_CONTROLS)
         return f"{record.levelname} {record.name}{marks}: {message}"
 
+    def formatException(self, ei: object) -> str:  # noqa: N802  # logging's name
+        # Nor one in the text of an exception: what stands below a line is indented, and moves no cursor.
+        text = super().formatException(cast("_Caught", ei))
+        return "\n".join(f"  {line.translate(_CONTROLS)}" for line in text.split("\n"))
+
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
+        kept, record.exc_text = record.exc_text, None  # as another handler has spelled it
+        try:
+            return redact(super().format(record))
+        finally:
+            record.exc_text = kept
 
 
 class JsonLines(logging.Formatter):

@@ -45,8 +45,6 @@ class RedisBuckets:
         spans = [span for rate in demands.values() for span in (rate.seconds / rate.count, rate.seconds)]
         values = [f"{span * 1e6:.3f}" for span in spans]
         try:
-            if not self._link.is_reached:
-                raise StoreGone
-            return await self._link.run(self._take(keys=keys, args=values)) / 1e6
+            return await self._link.attempt(lambda: self._take(keys=keys, args=values)) / 1e6
         except StoreGone:
             return await self._alone.take(demands, now)

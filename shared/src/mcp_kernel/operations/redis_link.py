@@ -20,6 +20,7 @@ from pydantic_core import from_json, to_json
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as ConnectionBroken
 from redis.exceptions import RedisError
 
 from mcp_kernel.operations.redis_sessions import RedisSessions
@@ -35,6 +36,7 @@ T = TypeVar("T")
 
 LEASE_SECONDS: Final = 15.0
 _PATIENCE: Final = 3.0  # seconds for a command, and for another process's answer
+_BRIEF: Final = 1.0  # seconds for a command in whose place there is something else
 _BACKOFF: Final = 0.25  # seconds before the first new try to reach a store that is gone; doubled up to the patience
 _LOG = logging.getLogger("mcp_kernel")
 
@@ -54,7 +56,8 @@ class RedisLink:
         self.replica = hexlify(urandom(6)).decode()
         self.prefix = prefix
         self.lease = lease
-        again = Retry(NoBackoff(), 1)  # on a fresh connection, in place of one that a restart has broken
+        # On a fresh connection, in place of one that a restart has broken; who does not answer is not asked twice.
+        again = Retry(NoBackoff(), 1, (ConnectionBroken,))
         self.redis: Redis = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  # its options have no types
             url, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE, retry=again, protocol=2
         )
@@ -122,10 +125,29 @@ class RedisLink:
         try:
             return await command
         except (RedisError, OSError, TimeoutError) as error:
-            if self.is_reached:
-                self.is_reached = False
-                _LOG.error("The store cannot be reached: %s", error)
+            self._lose(error)
             raise StoreGone from error
+
+    async def attempt(self, command: Callable[[], Awaitable[T]]) -> T:
+        """Run a command in whose place there is something else; raises `StoreGone` after a second at the latest.
+
+        While the store is gone it does so at once, and looks for it beside.
+        """
+        if not self.is_reached:
+            self._begin()
+            raise StoreGone
+        try:
+            async with asyncio.timeout(_BRIEF):
+                await self.ready()  # from then on there are signs of life, and somebody who sees it come back
+                return await self.run(command())
+        except TimeoutError as error:
+            self._lose(error)
+            raise StoreGone from error
+
+    def _lose(self, error: Exception) -> None:
+        if self.is_reached:
+            self.is_reached = False
+            _LOG.error("The store cannot be reached: %s", str(error) or "it does not answer")
 
     async def _renew(self) -> None:
         await self.run(self.redis.set(self.key("r", self.replica), 1, px=round(self.lease * 1000)))
@@ -162,9 +184,7 @@ class RedisLink:
                     delay = 0.0
                 message = cast("dict[str, object] | None", await pubsub.get_message(timeout=_PATIENCE))
             except (RedisError, OSError, TimeoutError, StoreGone) as error:
-                if self.is_reached:
-                    self.is_reached = False
-                    _LOG.error("The store cannot be reached: %s", error)
+                self._lose(error)
                 delay = min(delay * 2 or _BACKOFF, _PATIENCE)
                 await pubsub.aclose()
                 continue

@@ -21,8 +21,7 @@ class RedisProofs:
         """Take a proof; see `auth.resource.binding.Proofs`."""
         key = self._link.key("p", sha256(mark).hexdigest())
         try:
-            if not self._link.is_reached:
-                return True
-            return bool(await self._link.run(self._link.redis.set(key, 1, px=round(seconds * 1000), nx=True)))
+            taking = self._link.redis.set
+            return bool(await self._link.attempt(lambda: taking(key, 1, px=round(seconds * 1000), nx=True)))
         except StoreGone:
             return True

@@ -73,11 +73,8 @@ class RedisRunning:
 
     async def _try(self, call: str, caps: Mapping[str, int]) -> int:
         try:
-            if not self._link.is_reached:
-                raise StoreGone
-            await self._link.ready()  # from then on there are beats
             keys = [self._link.key("c", key) for key in caps]
-            return await self._link.run(self._enter(keys=keys, args=[call, self._lease, *caps.values()]))
+            return await self._link.attempt(lambda: self._enter(keys=keys, args=[call, self._lease, *caps.values()]))
         except StoreGone:
             return 0
 
@@ -85,7 +82,7 @@ class RedisRunning:
         leave()
         self._held -= places
         for key, call in places:
-            self._link.later(lambda key=key, call=call: self._link.redis.zrem(key, call))
+            self._link.later(lambda key=key, call=call: self._link.run(self._link.redis.zrem(key, call)))
 
     async def _renew(self) -> None:
         for key, call in list(self._held):

@@ -14,7 +14,7 @@ from pydantic_core import from_json, to_json
 
 from mcp_kernel.errors import INTERNAL_ERROR, ProtocolError
 from mcp_kernel.protocol.jsonrpc import Failure, JsonObject, encode
-from mcp_kernel.server.exchange import Ending
+from mcp_kernel.server.exchange import RETRY_SOON, Ending
 from mcp_kernel.server.store import StoreGone, owner_of
 from mcp_kernel.server.tasks import TaskRecord, TaskStore, asked_for, unknown_task
 
@@ -228,4 +228,4 @@ class _Announcement:
         if exchange is not None:
             exchange.stop(Ending.CLOSED)
         identifier = None if exchange is None else exchange.request.id
-        self._sink(encode(Failure(identifier, gone.code, gone.message, status=gone.status)), gone.status, ())
+        self._sink(encode(Failure(identifier, gone.code, gone.message, status=gone.status)), gone.status, (RETRY_SOON,))

@@ -39,6 +39,11 @@ class View(Protocol):
         """Whether nothing at all is allowed, because the principal has no role that the policy knows."""
         ...
 
+    @property
+    def has_figures(self) -> bool:
+        """Whether the figures may be seen, which name every tool and tell what all others do."""
+        ...
+
     def allows(self, sort: Sort, name: str, arguments: Mapping[str, object] | None = None) -> bool:
         """Tell whether something may be used; a tool with these arguments, or without them with any at all."""
         ...

@@ -44,6 +44,9 @@ T = TypeVar("T")
 
 _NO_TABLES: Final[frozenset[str]] = frozenset()
 _NO_PROGRESS: Final = float("-inf")
+_UNAVAILABLE: Final = 503  # HTTP
+RETRY_SOON: Final = (b"retry-after", b"5")
+"""The header of an answer with that status, which is about something that will pass."""
 _LAST_WORDS: Final = 1.0  # seconds in which a handler that was stopped may tidy up before it is answered for
 
 
@@ -159,6 +162,8 @@ class Exchange(ABC):
     def fail(self, error: ProtocolError) -> None:
         """Send the error as the answer."""
         failure = Failure(self.request.id, error.code, error.message, error.data, error.status)
+        if error.status == _UNAVAILABLE:
+            self.headers = (*self.headers, RETRY_SOON)
         self._send(encode(failure), error.status)
 
     def refuse(self, error: Unsupported) -> None:

@@ -83,9 +83,9 @@ class Refusal:
 class Refused:
     """A request that was refused before it was one in flight, for whoever keeps an account of such.
 
-    `by` is admission (its Host or Origin), gate, http (its path, verb, body or session) or protocol (JSON-RPC and the
-    rules of its era). `status` is that of HTTP, `code` that of JSON-RPC, which leaves the status to its transport;
-    `http` is verb and path, `method` the method that it calls. What is not known is None.
+    `by` is admission (its Host or Origin), gate, policy (the figures), http (its path, verb, body or session) or
+    protocol (JSON-RPC and the rules of its era). `status` is that of HTTP, `code` that of JSON-RPC, which leaves the
+    status to its transport; `http` is verb and path, `method` the method that it calls. What is not known is None.
     """
 
     by: str

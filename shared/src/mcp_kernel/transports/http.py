@@ -157,13 +157,14 @@ class HttpApp:
         elif await self._stands_at_gate(incoming):
             return
         elif path == "/metrics" and self._options.metrics_port is None:
-            await self._show_figures(path, incoming)
+            await self._show_figures_of_role(path, incoming)
         elif path == self._path and not self._options.sse:
             await self._serve_endpoint(incoming)
         elif path in ("/sse", "/messages") and self._options.sse:
             await self._serve_pair(path, incoming)
         else:
-            await incoming.refuse(404, f"There is nothing at {incoming.path}; the endpoint is {self._path}")
+            endpoint = "/sse" if self._options.sse else self._path
+            await incoming.refuse(404, f"There is nothing at {incoming.path}; the endpoint is {endpoint}")
 
     async def _tell_readiness(self, incoming: Incoming) -> None:
         """Say whether requests can be served now: whether what the server needs answers."""
@@ -175,6 +176,16 @@ class HttpApp:
         """Tell whether a request came to the port that has the figures and nothing else."""
         port = self._options.metrics_port
         return port is not None and cast("tuple[str, int]", incoming.scope.get("server") or ("", 0))[1] == port
+
+    async def _show_figures_of_role(self, path: str, incoming: Incoming) -> None:
+        """Show the figures to whoever may see them: they name tools that others have, and tell what those do."""
+        policy = self._server.policy
+        if self._options.monitor is None or policy is None or policy.view(incoming.principal).has_figures:
+            await self._show_figures(path, incoming)
+        else:
+            self._count_refusal("policy", 403)
+            incoming.refused_by = "policy"
+            await incoming.refuse(403, "The figures are for whom a role shows them: metrics = true")
 
     async def _show_figures(self, path: str, incoming: Incoming) -> None:
         monitor = self._options.monitor

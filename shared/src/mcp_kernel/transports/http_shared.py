@@ -27,6 +27,7 @@ from mcp_kernel.protocol.jsonrpc import (
     encode,
 )
 from mcp_kernel.server import dispatch
+from mcp_kernel.server.exchange import RETRY_SOON
 from mcp_kernel.server.store import Place, SavedSession, Store, StoreGone, owner_of
 from mcp_kernel.transports.http_legacy import IDLE_SECONDS, LAST_EVENT_HEADER, MOST_SESSIONS, SessionEndpoint
 from mcp_kernel.transports.http_modern import KEEP_ALIVE_SECONDS
@@ -322,4 +323,4 @@ async def _unless_gone(serving: Awaitable[None], incoming: Incoming) -> None:
     try:
         await serving
     except StoreGone as error:
-        await incoming.refuse(error.status, error.message, ((b"retry-after", b"5"),))
+        await incoming.refuse(error.status, error.message, (RETRY_SOON,))
