@@ -127,7 +127,7 @@ async def create_branch(repository: Repository, name: str, base: str | None) -> 
     (commit,) = await resolve(repository, base or "HEAD")
     if repository.references.has(f"refs/heads/{name}"):
         raise Refusal(f"The branch {name} exists already. Choose another name, or go to it with git_checkout.")
-    async with repository.writing:
+    async with repository.changing():
         await repository.demand(["branch", "--no-track", "--end-of-options", name, commit])
     head = repository.references.head()
     origin = base or (head.branch if head and head.branch else commit[:12])
@@ -139,7 +139,7 @@ async def checkout(repository: Repository, name: str) -> Moved:
     repository.work_tree()
     check_revision(name)
     before = repository.references.head()
-    async with repository.writing:
+    async with repository.changing():
         if repository.references.has(f"refs/heads/{name}"):
             command = ["switch", "--quiet", "--no-guess", "--no-overwrite-ignore", "--end-of-options", name]
         else:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from .area import Area
 from .history import relative
+from .layout import look
+from .links import LinkCheck
 from .names import spell
-from .refusals import Refusal
+from .refusals import NothingThere, Refusal
 from .runner import Output
 
 if TYPE_CHECKING:
@@ -57,17 +62,20 @@ async def add(repository: Repository, files: Sequence[str]) -> Staged:
     paths = [relative(repository, each) for each in files]
     if any(b".git" in path.lower().split(b"/") for path in paths):
         raise Refusal("What lies in .git is the repository itself, and cannot be staged.")
-    async with repository.writing:
+    async with repository.changing():
+        changed = await _list_changed(repository, paths)
+        strangers = await asyncio.to_thread(_find_strangers, repository, changed)
+        changed = [name for name in changed if name not in strangers]
         if repository.manner.filters:
-            await _refuse_filtered(repository, await _list_changed(repository, paths))
-        has_submodules = repository.has_submodules()
-        output = Output(b"", "", 1) if has_submodules else await repository.run(["add", "--verbose", "--", *paths])
-        if has_submodules or (output.code and "submodule" in output.errors):
-            output = await _add_one_by_one(repository, await _list_changed(repository, paths))
+            await _refuse_filtered(repository, changed)
+        by_name = bool(strangers) or repository.has_submodules()
+        output = Output(b"", "", 1) if by_name else await repository.run(["add", "--verbose", "--", *paths])
+        if by_name or (output.code and "submodule" in output.errors):
+            output = await _add_one_by_one(repository, changed)
         if output.code:
             raise Refusal(repository.explain(output))
     staged = [spell(name) for name in VERBOSE.findall(output.data)]
-    notes = repository.warn(output.errors)
+    notes = [*repository.warn(output.errors), *_say_left_out(strangers)]
     if len(staged) > 200:
         notes.append(f"files lists 200 of {len(staged)}.")
     if not staged:
@@ -75,27 +83,67 @@ async def add(repository: Repository, files: Sequence[str]) -> Staged:
     return Staged("Files staged successfully", staged[:200], notes)
 
 
-async def _add_one_by_one(repository: Repository, changed: bytes) -> Output:
+async def _add_one_by_one(repository: Repository, changed: Sequence[bytes]) -> Output:
     """Stage files by name: asked for a directory, git would run itself in each unchanged submodule below it."""
     if not changed:
         return Output(b"", "", 0)
-    return await repository.run(["add", "--verbose", "--pathspec-from-file=-", "--pathspec-file-nul"], stdin=changed)
+    names = _end_each(changed)
+    return await repository.run(["add", "--verbose", "--pathspec-from-file=-", "--pathspec-file-nul"], stdin=names)
 
 
-async def _list_changed(repository: Repository, paths: Sequence[bytes]) -> bytes:
-    """Give the names of the files below some paths that would be staged, each with a NUL behind it."""
+def _end_each(names: Sequence[bytes]) -> bytes:
+    return b"".join(name + b"\0" for name in names)
+
+
+async def _list_changed(repository: Repository, paths: Sequence[bytes]) -> list[bytes]:
+    """Give the names of the files below some paths that would be staged; that of a new repository ends in a slash."""
     listed = await repository.demand(["ls-files", "-z", "-m", "-o", "--exclude-standard", "--", *paths])
-    return b"".join(name + b"\0" for name in dict.fromkeys(listed.data.split(b"\0")) if name)
+    return [name for name in dict.fromkeys(listed.data.split(b"\0")) if name]
 
 
-async def _refuse_filtered(repository: Repository, changed: bytes) -> None:
+def _find_strangers(repository: Repository, changed: Sequence[bytes]) -> set[bytes]:
+    """Give the repositories among the files that lead out: what is staged of one is what its HEAD says, read by git.
+
+    Raises `Refusal` where nothing else would be staged.
+    """
+    layout = repository.layout
+    own = Area.of([layout.top, layout.git_dir, layout.common_dir])
+    found: set[bytes] = set()
+    for name in changed:
+        place = layout.top / os.fsdecode(name)
+        if place.is_dir() and not place.is_symlink():
+            try:
+                nested = look(Path(os.path.realpath(place)), own)
+                if nested is not None:
+                    LinkCheck(nested).check()
+            except NothingThere:
+                continue
+            except Refusal:
+                found.add(name)
+    if found and len(found) == len(changed):
+        raise Refusal(f"Nothing was staged. {_say_left_out(found)[0]}")
+    return found
+
+
+def _say_left_out(strangers: set[bytes]) -> list[str]:
+    if not strangers:
+        return []
+    named = ", ".join(spell(name) for name in sorted(strangers)[:5])
+    more = f" and {len(strangers) - 5} more" if len(strangers) > 5 else ""
+    return [
+        f"Left out: {named}{more}, repositories of their own whose git directories lie elsewhere, or lead out. Stage "
+        "these with git itself."
+    ]
+
+
+async def _refuse_filtered(repository: Repository, changed: Sequence[bytes]) -> None:
     """Raise `Refusal` where a file would be staged raw that a filter should change (LFS, encryption).
 
     Filters are not run, and without one a large or a secret file would go into the history as it is.
     """
     if not changed:
         return
-    marked = await repository.demand(["check-attr", "-z", "--stdin", "filter"], stdin=changed)
+    marked = await repository.demand(["check-attr", "-z", "--stdin", "filter"], stdin=_end_each(changed))
     fields = marked.data.split(b"\0")
     triples = zip(fields[0::3], fields[2::3], strict=False)
     held = [spell(path) for path, value in triples if value.decode("utf-8", "replace") in repository.manner.filters]
@@ -115,7 +163,7 @@ async def reset(repository: Repository) -> Staged:
             "A merge is in progress, and unstaging everything would forget what it brought. Conclude it with "
             "git_commit, or end it with git itself (git merge --abort)."
         )
-    async with repository.writing:
+    async with repository.changing():
         output = await repository.demand(["reset", "--mixed", "--quiet", "--no-recurse-submodules"])
     return Staged("All staged changes reset", [], repository.warn(output.errors))
 
@@ -139,7 +187,7 @@ async def commit(repository: Repository, message: str) -> Committed:
         )
     runs_hooks = repository.policy.run_hooks and manner.is_owned
     command = ["commit", "--no-gpg-sign", "--no-status", "--cleanup=whitespace", "--file=-"]
-    async with repository.writing:
+    async with repository.changing():
         if runs_hooks:
             output = await repository.run_with_hooks(command, stdin=text, seconds=HOOK_SECONDS)
         else:

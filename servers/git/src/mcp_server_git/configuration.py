@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ DEEPEST: Final = 10  # includes within includes, as in git
 
 _SECTION: Final = re.compile(r'\[\s*([A-Za-z0-9.-]+)(?:\s+"((?:[^"\\\n]|\\.)*)")?\s*\]')
 _KEY: Final = re.compile(r"([A-Za-z][A-Za-z0-9-]*)[ \t]*(=)?[ \t]*")
+_WILD: Final = re.compile(r"\*+/?|\?|\[[!^]?[^\]]+\]|\\.")
 _ESCAPES: Final = {"n": "\n", "t": "\t", "b": "\b", "\\": "\\", '"': '"'}
 
 BOOLEAN, WORD, NUMBER, LINE = "boolean", "word", "number", "line"
@@ -163,7 +163,17 @@ def user_files(environment: Mapping[str, str]) -> list[Path]:
     return [*map(Path, system), *([Path(given)] if given is not None else [xdg, home / ".gitconfig"])]
 
 
-def read_user(path: Path, git_dir: Path, home: Path, depth: int = 0) -> Iterator[tuple[Path, list[Setting]]]:
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What the conditions of `includeIf` ask for. `branch` is the one that HEAD names, `urls` those of the remotes."""
+
+    git_dir: Path
+    home: Path
+    branch: str | None = None
+    urls: tuple[str, ...] = ()
+
+
+def read_user(path: Path, situation: Situation, depth: int = 0) -> Iterator[tuple[Path, list[Setting]]]:
     """Read a file of the user's with what it includes, file by file in the order of precedence.
 
     A file that cannot be read is passed over: an error in it must not stop the server from reading repositories.
@@ -174,27 +184,63 @@ def read_user(path: Path, git_dir: Path, home: Path, depth: int = 0) -> Iterator
         settings = []
     yield path, [each for each in settings if each.section not in ("include", "includeif")]
     for each in settings:
-        if each.key == "path" and each.value and depth < DEEPEST and _is_included(each, git_dir, path, home):
-            yield from read_user(path.parent / expand(each.value, home), git_dir, home, depth + 1)
+        if each.key == "path" and each.value and depth < DEEPEST and _is_included(each, path, situation):
+            yield from read_user(path.parent / expand(each.value, situation.home), situation, depth + 1)
 
 
-def _is_included(setting: Setting, git_dir: Path, path: Path, home: Path) -> bool:
+def _is_included(setting: Setting, path: Path, situation: Situation) -> bool:
     if setting.section == "include":
         return not setting.name
     kind, _, pattern = setting.name.partition(":")
-    if setting.section != "includeif" or kind.lower() not in ("gitdir", "gitdir/i"):
-        return False
+    match setting.section, kind.lower():
+        case "includeif", "gitdir" | "gitdir/i":
+            return _lies_in(situation, path, pattern, any_case=kind.lower() == "gitdir/i")
+        case "includeif", "onbranch":
+            return situation.branch is not None and fits(_complete(pattern), situation.branch)
+        case "includeif", "hasconfig" if pattern.startswith("remote.*.url:"):
+            return any(fits(pattern.removeprefix("remote.*.url:"), each) for each in situation.urls)
+        case _:
+            return False
+
+
+def _lies_in(situation: Situation, path: Path, pattern: str, *, any_case: bool) -> bool:
     pattern = (
         f"{path.parent}/{pattern[2:]}"
         if pattern.startswith("./")
-        else str(expand(pattern, home)) + "/" * (pattern.endswith("/") and pattern != "/")
+        else str(expand(pattern, situation.home)) + "/" * (pattern.endswith("/") and pattern != "/")
     )
     pattern = pattern if pattern.startswith("/") else f"**/{pattern}"
-    pattern = f"{pattern}**" if pattern.endswith("/") else pattern
-    subject = f"{git_dir}/"
-    if kind.lower() == "gitdir/i":
+    subject = f"{situation.git_dir}/"
+    if any_case:
         pattern, subject = pattern.lower(), subject.lower()
-    return fnmatchcase(subject, pattern) or fnmatchcase(subject.rstrip("/"), pattern)
+    pattern = _complete(pattern)
+    return fits(pattern, subject) or fits(pattern, subject.rstrip("/"))
+
+
+def _complete(pattern: str) -> str:
+    """Have a slash at the end mean all that lies below."""
+    return f"{pattern}**" if pattern.endswith("/") else pattern
+
+
+def fits(glob: str, text: str) -> bool:
+    """Match as git does in its conditions: `*` and `?` not over a slash, `**` as a name of its own over any."""
+    source, at = "", 0
+    for found in _WILD.finditer(glob):
+        source += re.escape(glob[at : found.start()])
+        at, wild = found.end(), found[0]
+        begins = found.start() == 0 or glob[found.start() - 1] == "/"
+        if wild == "**/" and begins:
+            source += "(?:.*/)?"
+        elif wild[0] == "*":
+            source += ".*" if begins and wild == "**" and at == len(glob) else "[^/]*" + wild.lstrip("*")
+        elif wild[0] == "[":
+            source += f"(?!/)[{wild[1:-1].replace('!', '^', wild[1] == '!')}]"
+        else:
+            source += "[^/]" if wild == "?" else re.escape(wild[1:])
+    try:
+        return re.fullmatch(source + re.escape(glob[at:]), text, re.DOTALL) is not None
+    except re.error:  # a range that runs backwards
+        return False
 
 
 def find_home(environment: Mapping[str, str]) -> Path:

@@ -53,7 +53,7 @@ def discover(path: Path, area: Area) -> Layout:
     for directory in (start, *start.parents):
         if not area.holds(directory):
             break
-        found = _look(directory, area)
+        found = look(directory, area)
         if found is not None:
             if not area.admits(found.top):
                 raise Refusal(f"The repository {found.top} is outside of what is allowed. {area.say()}")
@@ -78,7 +78,8 @@ def _check_roots(found: Layout, area: Area) -> None:
             )
 
 
-def _look(directory: Path, area: Area) -> Layout | None:
+def look(directory: Path, area: Area) -> Layout | None:
+    """Find the repository that a resolved directory is; None where it is none. Raises `Refusal` as `discover` does."""
     dot = directory / ".git"
     try:
         kind = dot.lstat().st_mode

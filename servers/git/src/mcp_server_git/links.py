@@ -1,10 +1,17 @@
-"""Symbolic links inside a git directory: none may lead out of it, for git reads and writes through them."""
+"""Links inside a git directory: git reads and writes through them, so none may lead out of it.
+
+A symbolic link tells where it leads. A file with several names does not tell where the others are; before git writes to
+one without replacing it, it is replaced by a copy.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+import stat
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -16,6 +23,9 @@ UNUSED: Final = frozenset(("hooks", "lfs", "annex", "svn", "modules", "descripti
 """What lies in a git directory and is not reached through it by anything that is done here."""
 TREES: Final = ("refs", "logs", "info", "objects", "reftable")
 SETTLED: Final = 0.1  # seconds after which a directory's time of change tells whether it changed since
+
+WRITTEN_IN_PLACE: Final = ("COMMIT_EDITMSG", "MERGE_MSG", "SQUASH_MSG")
+"""What git writes to without replacing it; it adds to `logs` besides."""
 
 Stamp = tuple[int, int]
 
@@ -75,3 +85,33 @@ class LinkCheck:
             raise Refusal(
                 f"{path} is a symbolic link to a directory, so the repository is not used. Replace it by the directory."
             )
+
+
+def separate(layout: Layout) -> None:
+    """Replace what git writes to in place, and what has another name somewhere, by a copy. Raises `Refusal`."""
+    for path in _written_in_place(layout):
+        try:
+            status = os.lstat(path)
+            if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+                _replace_by_copy(path, layout.git_dir)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise Refusal(f"{path} has a second name, and cannot be replaced by a copy: {error.strerror}.") from None
+
+
+def _written_in_place(layout: Layout) -> Iterator[str]:
+    for place in {layout.git_dir, layout.common_dir}:
+        yield from (str(place / name) for name in WRITTEN_IN_PLACE)
+        for directory, _, files in os.walk(place / "logs"):
+            yield from (str(Path(directory, name)) for name in files)
+
+
+def _replace_by_copy(path: str, folder: Path) -> None:
+    handle, temporary = tempfile.mkstemp(prefix="separate-", dir=folder)
+    os.close(handle)
+    try:
+        shutil.copy2(path, temporary, follow_symlinks=False)
+        Path(temporary).replace(path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from functools import cache
 from pathlib import Path
 from typing import Final, Protocol, cast
 
@@ -17,6 +18,9 @@ TYPES: Final = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
 OFFSET_DELTA, REFERENCE_DELTA = 6, 7
 DEEPEST: Final = 4_095  # deltas upon deltas, as in git
 LARGEST: Final = 10 * 1024 * 1024  # bytes of one object, and of all deltas that make one
+
+
+_Stamp = tuple[int, int]
 
 
 class _Entry(Protocol):
@@ -62,22 +66,43 @@ class Packs:
         stems = sorted(name[:-4] for name in names if name.endswith(".idx") and f"{name[:-4]}.pack" in names)
         found: dict[str, _Entity] = {}
         for stem in stems:
-            path = self._folder / stem
-            if all(_is_file(f"{path}.{kind}") for kind in ("idx", "pack")):
-                found[stem] = self._entities.get(stem) or cast("_Entity", PackEntity(f"{path}.pack"))
+            path = str(self._folder / stem)
+            if _is_as_mapped(path):
+                found[path] = self._entities.get(path) or cast("_Entity", PackEntity(f"{path}.pack"))
         self._entities = found
 
     def read(self, identity: bytes, deadline: float) -> tuple[str, bytes] | None:
         """Give an object's type and content; None where there is none, or more of it than is read here."""
-        for entity in self._entities.values():
+        for path, entity in self._entities.items():
+            if not _is_as_mapped(path):
+                continue
             number = entity.index().sha_to_index(identity)
             if number is not None:
                 return _build(entity, entity.index().offset(number), deadline)
         return None
 
 
-def _is_file(path: str) -> bool:
-    return stat.S_ISREG(os.lstat(path).st_mode)  # a FIFO would never answer
+def _is_as_mapped(path: str) -> bool:
+    """Tell whether a pack and its index are the files that gitdb maps, or has mapped, into memory.
+
+    It keeps a map under its path for good, and to read there what was cut off the file since ends the process.
+    """
+    stamps = _look(path)
+    return bool(stamps) and stamps == _first_seen(path)
+
+
+@cache
+def _first_seen(path: str) -> list[_Stamp]:
+    return _look(path)
+
+
+def _look(path: str) -> list[_Stamp]:
+    """Which files a pack and its index are, and how long; empty where one is no file: a FIFO would never answer."""
+    try:
+        found = [os.lstat(f"{path}.{kind}") for kind in ("idx", "pack")]
+    except OSError:
+        return []
+    return [(each.st_ino, each.st_size) for each in found] if all(stat.S_ISREG(each.st_mode) for each in found) else []
 
 
 def _build(entity: _Entity, offset: int, deadline: float) -> tuple[str, bytes] | None:

@@ -14,6 +14,7 @@ from .regular import read_regular
 
 HASH: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 LARGEST: Final = 64 * 1024 * 1024  # bytes of packed-refs
+DEEPEST_REPLACEMENT: Final = 5  # objects that stand for objects that stand for others, as in git
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,15 @@ class References:
         if text is not None:
             return text.strip() if HASH.fullmatch(text.strip()) else None
         return self._read_packed().get(name)
+
+    def replace(self, identity: str) -> str:
+        """Give the object that stands for another one by `refs/replace`; itself where none does."""
+        for _ in range(DEEPEST_REPLACEMENT):
+            found = self.find(f"refs/replace/{identity}")
+            if found is None:
+                break
+            identity = found
+        return identity
 
     def has(self, name: str) -> bool:
         """Tell whether there is a ref of this full name."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from .area import Area
 from .layout import Layout, discover
-from .links import LinkCheck
+from .links import LinkCheck, separate
 from .objects import Objects
 from .policy import LARGEST_HEAP, MEMORY_CEILING, Policy
 from .references import References
@@ -32,7 +33,7 @@ class Repository:
         self.policy = workshop.policy
         self.references = References(layout)
         self.objects = Objects(layout)
-        self.writing = asyncio.Lock()
+        self._writing = asyncio.Lock()
         self._links = LinkCheck(layout)
         self._shadow = Shadow(layout, workshop)
 
@@ -52,6 +53,13 @@ class Repository:
         self._links.check()
         self.references.head()
         return self._shadow.prepare()
+
+    @asynccontextmanager
+    async def changing(self) -> AsyncGenerator[None]:
+        """Keep others out while the repository is changed, and the change out of what lies elsewhere."""
+        async with self._writing:
+            await asyncio.to_thread(separate, self.layout)
+            yield
 
     def work_tree(self) -> Path:
         """Give the work tree; raises `Refusal` where there is none."""

@@ -45,7 +45,8 @@ def _read(repository: Repository, name: str) -> str | None:
 
 
 async def _ask(repository: Repository, names: list[str], kind: str) -> list[str]:
-    lines = "".join(f"{name}^{{{kind}}}\n" for name in names).encode()
+    # All that follows `:/` is searched for in messages, and what it finds is a commit.
+    lines = "".join(f"{name}\n" if name.startswith(":/") else f"{name}^{{{kind}}}\n" for name in names).encode()
     output = await repository.run(["cat-file", "--batch-check"], stdin=lines, seconds=repository.policy.resolve_seconds)
     found: list[str] = []
     for name, line in zip(names, [*output.data.decode().split("\n"), *("" for _ in names)], strict=False):

@@ -21,6 +21,7 @@ from typing import Final
 from .configuration import (
     HARMLESS_EXTENSIONS,
     Setting,
+    Situation,
     expand,
     find_home,
     is_true,
@@ -33,6 +34,7 @@ from .configuration import (
 from .fencing import INSTALLED, Fence
 from .layout import Layout
 from .policy import LARGEST_HEAP, Policy
+from .references import References
 from .refusals import Refusal
 from .runner import Program, Runner
 
@@ -46,6 +48,7 @@ FIXED: Final = """\
 	protectNTFS = "true"
 	quotePath = "false"
 	bigFileThreshold = "64m"
+	multiPackIndex = "false"
 [gc]
 	auto = "0"
 [maintenance]
@@ -63,7 +66,10 @@ FIXED: Final = """\
 [advice]
 	detachedHead = "false"
 """
-"""What holds for every repository. Git's defaults would do; said all the same, for a reader and a later git."""
+"""What holds for every repository. Git's defaults would do for most; said all the same, for a reader and a later git.
+
+Not for `multiPackIndex`: such an index names packs, and git takes them from wherever a name leads, as `../../outside`.
+"""
 
 PLACES: Final = ("GIT_DIR", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_WORK_TREE")
 """What a hook must know of our environment; the rest would only narrow what the git commands in it can do."""
@@ -141,7 +147,8 @@ class Shadow:
         if self._runner is not None and self._manner is not None and self._is_current():
             return self._runner, self._manner
         self._stamps = {}
-        user, own = self._read_user(), self._read_own()
+        own = self._read_own()
+        user = self._read_user(own)
         if self._place is None:
             self._place = self._build(self.workshop.make_room())
         excludes = _find_excludes(user, self.workshop.environment)
@@ -177,10 +184,16 @@ class Shadow:
     def _is_current(self) -> bool:
         return all(_stamp(path) == stamp for path, stamp in self._stamps.items())
 
-    def _read_user(self) -> list[Setting]:
+    def _read_user(self, own: list[Setting]) -> list[Setting]:
         found: list[Setting] = []
+        head = self.layout.git_dir / "HEAD"
+        self._stamps[head] = _stamp(head)
+        current = References(self.layout).head()
+        urls = tuple(each.value for each in own if (each.section, each.key) == ("remote", "url") and each.value)
+        home = find_home(self.workshop.environment)
+        situation = Situation(self.layout.git_dir, home, current.branch if current else None, urls)
         for top in user_files(self.workshop.environment):
-            for path, settings in read_user(top, self.layout.git_dir, find_home(self.workshop.environment)):
+            for path, settings in read_user(top, situation):
                 self._stamps[path] = _stamp(path)
                 found += settings
         return found

@@ -181,7 +181,7 @@ async def read_path(repository: Repository, commit: str, path: bytes) -> tuple[E
 async def read_object(repository: Repository, identity: str) -> tuple[str, bytes]:
     """Read an object: from the database in this process, or by git where that cannot."""
     repository.ready()
-    found = await repository.objects.read(identity)
+    found = await repository.objects.read(repository.references.replace(identity))
     if found is not None:
         return found
     output = await repository.demand(["cat-file", "--batch"], stdin=f"{identity}\n".encode())
