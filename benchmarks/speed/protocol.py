@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from . import http_measures, stdio_measures
-from .contenders import FASTMCP, MCP, TYPESCRIPT, gather
+from .contenders import ASYNCIO, FASTMCP, FLOOR, MCP, TYPESCRIPT, gather
 from .installing import NotHere
 from .rows import Part, Row
 from .trials import Effort, Program, timed
@@ -20,7 +20,8 @@ QUICK_CALLS: Final = 600
 ABOUT: Final = (
     "The same tiny server on `mcp-kernel`, on PyPI's `mcp` 2.3.0 and `fastmcp` 4.1.7, on npm's "
     "`@modelcontextprotocol/server` 2.4.0, and a floor that only decodes with pydantic_core and writes prepared "
-    "answers (over HTTP: a constant under the same uvicorn). CPU is the server's own, by the system's accounting."
+    "answers (over HTTP: a constant under the same uvicorn); the same on asyncio's pipes. CPU is the server's own, by "
+    "the system's accounting."
 )
 
 
@@ -47,7 +48,7 @@ def measure(chosen: Collection[str], effort: Effort) -> Part:
             *http_measures.measure_flatness(contenders, rounds * 2 + 1, calls // 4),
         ],
     }
-    part = Part("The protocol", ABOUT, PEERS, (MCP,))
+    part = Part("The protocol", ABOUT, PEERS, (MCP,), (FLOOR, ASYNCIO))
     for name in chosen:
         with timed(name):
             part.rows += sections[name]()

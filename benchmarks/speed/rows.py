@@ -77,12 +77,13 @@ class Row:
 
 @dataclass(slots=True)
 class Part:
-    """A table under a heading; `peers` stand beside the floor and ours, `beside` are those that ours is divided by."""
+    """A table under a heading: its floors, ours, the `peers`; ours is divided by those `beside` and by the floor."""
 
     heading: str
     about: str
     peers: tuple[str, ...]
     beside: tuple[str, ...]
+    floors: tuple[str, ...] = (FLOOR,)
     rows: list[Row] = field(default_factory=list[Row])
 
     def lack(self, absent: dict[str, str]) -> None:
@@ -93,11 +94,11 @@ class Part:
     def to_markdown(self) -> str:
         """Heading, words and table."""
         beside = (*self.beside, FLOOR)
-        head = ["measure", FLOOR, OURS, *self.peers, *(f"ours / {name}" for name in beside), "aim"]
+        head = ["measure", *self.floors, OURS, *self.peers, *(f"ours / {name}" for name in beside), "aim"]
         lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
         for row in self.rows:
             title = f"{row.title}, {row.unit}" if row.unit else row.title
-            cells = [_write_cell(row, name) for name in (FLOOR, OURS, *self.peers)]
+            cells = [_write_cell(row, name) for name in (*self.floors, OURS, *self.peers)]
             ratios = [_write_ratio(row, name) for name in beside]
             lines.append(f"| {' | '.join([title, *cells, *ratios, row.reached()])} |")
         about = textwrap.fill(self.about, 120, break_on_hyphens=False, break_long_words=False)

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pydantic_core import to_json
 
 from .accounting import resident
-from .contenders import ASYNCIO, FLOOR, MCP, OURS, TYPESCRIPT, Contender
+from .contenders import FLOOR, MCP, OURS, TYPESCRIPT, Contender
 from .pipes import HANDSHAKE, HELLO, LIST, Pipe, write_request
 from .rows import Aim, Row
 
@@ -143,5 +143,5 @@ def _open_all(
     return {
         each.name: stack.enter_context(Pipe(each.stdio, variables))
         for each in contenders.values()
-        if each.stdio is not None and each.name != ASYNCIO
+        if each.stdio is not None
     }

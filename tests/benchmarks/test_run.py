@@ -73,7 +73,7 @@ def test_an_aim_is_reached_or_missed_by_medians() -> None:
     for name, values in {OURS: [1.0, 2.0, 9.0], "peer": [3.9, 4.0, 1.0], FLOOR: [0.5]}.items():
         for value in values:
             row.add(name, value)
-    *_, line = Part("Calls", "", ("peer",), ("peer",), [row]).to_markdown().splitlines()
+    *_, line = Part("Calls", "", ("peer",), ("peer",), rows=[row]).to_markdown().splitlines()
     assert line.endswith("| 0.51 | 4.00 | at most 0.5 of peer: NO |")
     row.add("peer", 4.1)
     row.add("peer", 4.2)
