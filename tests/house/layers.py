@@ -26,6 +26,7 @@ LAYERS: Final = {
     "toolkits": 4,
     "testing": 4,
     "connections": 3,
+    "direct": 4,  # connections that answer from within the read
     "deployment": 4,  # who is let in, and what stands around every request
     "page": 4,  # the page for a browser: files, and who serves them
     "workers": 4,  # processes, and nothing of what they serve
@@ -44,7 +45,7 @@ IMPURE: Final = frozenset(
 HOMES: Final = {
     "pydantic": {"server.schema"},
     "httpx": {"client.http", "auth.oauth", "auth.web", "auth.jwt"},
-    "uvicorn": {"serving", "connections"},
+    "uvicorn": {"serving", "connections", "direct"},
     "opentelemetry": {"operations.tracing", "client.tracing"},
     "redis": {"operations.redis_link", "operations.redis_sessions"},
 }
@@ -53,7 +54,7 @@ HOMES: Final = {
 LATE: Final = {"uvicorn", "chromadb", "git"}
 """What takes so long to import that only the function that needs it may."""
 
-LATE_HOMES: Final = {f"{KERNEL}.connections"}
+LATE_HOMES: Final = {f"{KERNEL}.connections", f"{KERNEL}.direct"}
 """Modules that import such a package as they are imported, and are therefore imported late themselves."""
 
 FACES: Final = {f"{KERNEL}.toolkits", f"{KERNEL}.testing", f"{KERNEL}.cli"}
@@ -145,7 +146,8 @@ def early_imports(modules: Iterable[Module]) -> list[str]:
         for module in modules
         for imported in module.imports
         if not imported.in_function
-        and (imported.module in LATE_HOMES or (imported.top in LATE and module.name not in LATE_HOMES))
+        and (imported.module in LATE_HOMES or imported.top in LATE)
+        and module.name not in LATE_HOMES
     ]
 
 

@@ -3,144 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import uvicorn
 from tests.stage import META, MODERN, scene
-from tests.transports.guests import INFO, LATEST, Hall, HttpJudge
+from tests.transports.direct import serving
+from tests.transports.guests import Hall
 from tests.transports.listening import Listening, head
-from uvicorn.server import ServerState
 
-from mcp_kernel.connections import Direct
 from mcp_kernel.transports.http import HttpApp
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from mcp_kernel.transports.incoming import Answer, App, Begin, Client, Pairs
 
-Json = dict[str, Any]
 in_both_eras = pytest.mark.parametrize("is_modern", [False, True])
-
-
-class Tapped(Direct):
-    """A connection that tells what is written to it, and when something was read."""
-
-    writes: list[bytes]
-    heard: asyncio.Event
-
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        write = transport.write
-
-        def tap(data: bytes) -> None:
-            self.writes.append(data)
-            write(data)
-
-        transport.write = tap  # pyright: ignore[reportAttributeAccessIssue]  # a method, in the place of one
-        super().connection_made(transport)
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self.heard.set()
-
-
-class Line:
-    """A client's connection; what it carries is judged."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, judge: HttpJudge) -> None:
-        self.reader, self.writer, self.judge = reader, writer, judge
-        self.session: dict[str, str] = {}
-
-    async def open(self, *, is_modern: bool) -> Self:
-        """Shake hands where the era has it."""
-        if not is_modern:
-            params = {"protocolVersion": LATEST, "capabilities": {}, "clientInfo": INFO}
-            self.writer.write(self.spell({"jsonrpc": "2.0", "id": "hello", "method": "initialize", "params": params}))
-            _, head, _ = await self.read()
-            self.session = {"Mcp-Session-Id": head["mcp-session-id"]}
-        return self
-
-    def spell(self, message: object, headers: dict[str, str] | None = None) -> bytes:
-        """The bytes of a POST."""
-        body = json.dumps(message).encode()
-        self.judge.observe("client", body, malformed=False)
-        given = {"Host": "localhost", "Content-Type": "application/json", "Content-Length": str(len(body))}
-        lines = [f"{name}: {value}" for name, value in {**given, **(headers or {})}.items()]
-        return "\r\n".join(["POST /mcp HTTP/1.1", *lines, "", ""]).encode() + body
-
-    def call(self, identifier: object, tool: str, **arguments: object) -> bytes:
-        """The bytes of a call in this connection's era."""
-        params: Json = {"name": tool, "arguments": arguments}
-        message: Json = {"jsonrpc": "2.0", "id": identifier, "method": "tools/call", "params": params}
-        if self.session:
-            return self.spell(message, self.session)
-        params["_meta"] = META
-        return self.spell(message, {"MCP-Protocol-Version": MODERN, "Mcp-Method": "tools/call", "Mcp-Name": tool})
-
-    async def read(self) -> tuple[str, dict[str, str], Json]:
-        """The next answer: its status line, headers without the date, and message."""
-        head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
-        first, *lines = head.strip().split("\r\n")
-        headers = dict(line.lower().split(": ", 1) for line in lines)
-        headers.pop("date")
-        body = await self.reader.readexactly(int(headers["content-length"]))
-        if headers["content-type"] == "application/json":
-            self.judge.observe("server", body, malformed=False)
-            return first, headers, json.loads(body)
-        return first, headers, {}
-
-    async def text(self) -> str:
-        """The text of the next answer."""
-        return (await self.read())[2]["result"]["content"][0]["text"]
-
-
-class House:
-    """A hall behind connections of ours, on a port of its own."""
-
-    def __init__(self, app: HttpApp) -> None:
-        self.config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, proxy_headers=False)
-        self.state = ServerState()
-        self.state.default_headers = [(b"date", b"today")]
-        self.judge = HttpJudge()
-        self.writes: list[bytes] = []
-        self.heard = asyncio.Event()
-        self.port = 0
-        self._lines: list[Line] = []
-
-    def connect(self) -> Tapped:
-        """Take in a connection."""
-        made = Tapped(self.config, self.state, {})
-        made.writes, made.heard = self.writes, self.heard
-        return made
-
-    async def dial(self, *, is_modern: bool) -> Line:
-        """Connect, and begin."""
-        line = Line(*await asyncio.open_connection("127.0.0.1", self.port), self.judge)
-        self._lines.append(line)
-        return await line.open(is_modern=is_modern)
-
-    async def hang_up(self) -> None:
-        for line in self._lines:
-            line.writer.close()
-            with suppress(ConnectionError):
-                await line.writer.wait_closed()
-
-
-@asynccontextmanager
-async def serving(app: HttpApp) -> AsyncGenerator[House]:
-    """Listen with `Direct`; a message that the oracle refuses fails the test."""
-    house = House(app)
-    house.config.load()
-    server = await asyncio.get_running_loop().create_server(house.connect, "127.0.0.1", 0)
-    house.port = server.sockets[0].getsockname()[1]
-    try:
-        yield house
-    finally:
-        await house.hang_up()
-        server.close()
-        await app.close(0.1)
-    house.judge.rule()
 
 
 def count_tasks() -> list[object]:
@@ -289,16 +165,33 @@ async def test_what_follows_a_body_in_pieces_is_nobody_s_header() -> None:
 
 
 class _Faulty(HttpApp):
-    def begin(self, pairs: object, client: object, body: bytes) -> None:
-        raise ZeroDivisionError
+    """Fails at a head that names a fault, and at a body that does."""
+
+    def meet(self, pairs: Pairs, client: Client) -> Begin | None:
+        if (b"x-fault", b"head") in pairs:
+            raise ZeroDivisionError
+        begin = super().meet(pairs, client)
+        assert begin is not None
+
+        def fail(body: bytes) -> Answer | App | None:
+            if b"fault" in body:
+                raise ZeroDivisionError
+            return begin(body)
+
+        return fail
 
 
+@pytest.mark.parametrize("calls", [0, 1, 2])
 @scene
-async def test_a_fault_of_ours_is_answered_with_500() -> None:
+async def test_a_fault_of_ours_is_answered_with_500_behind_any_head(calls: int) -> None:
     async with serving(_Faulty(Hall().server)) as house:
-        line = await house.dial(is_modern=True)
-        line.writer.write(line.call(1, "echo", text="words"))
-        assert " 500 " in (await line.read())[0]
+        for said, headers in (("fault", {}), ("words", {"X-Fault": "head"})):
+            line = await house.dial(is_modern=True)
+            for number in range(calls):
+                line.writer.write(line.call(f"{len(headers)} {number}", "echo", text="words"))
+                assert await line.text() == "words"
+            line.writer.write(line.call(f"{len(headers)}, the last", "echo", headers, text=said))
+            assert " 500 " in (await line.read())[0]
 
 
 def test_a_started_server_serves_so() -> None:

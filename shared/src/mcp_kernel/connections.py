@@ -1,6 +1,4 @@
-"""What uvicorn leaves open on a connection, and what it does in vain for a request that is answered at once.
-
-`Bounded` ends a head that grows or takes for ever, and hears the client that leaves. `Direct` answers without a task.
+"""What uvicorn leaves open on a connection: a head that grows or takes for ever, and the client that leaves.
 
 Importing this imports uvicorn, so only the function that serves does; it fails where httptools is missing.
 """
@@ -9,15 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Final
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from mcp_kernel.server.principal import BODY, CERTIFICATE
+from mcp_kernel.server.principal import CERTIFICATE
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
@@ -25,7 +21,6 @@ HEAD_LIMIT: Final = 64 * 1024  # bytes of the request line and the headers
 HEAD_DISCARD: Final = 1024 * 1024  # bytes of a head that is refused, up to which its end is looked for
 BODY_DISCARD: Final = 64 * 1024 * 1024  # bytes of a body that nobody wants, up to which its end is waited for
 HEAD_SECONDS: Final = 10.0  # from the connection, or from a request's first byte, to the end of its head
-_LARGE: Final = 64 * 1024  # bytes of a body that are not copied behind their head
 _PIECE: Final = 16 * 1024  # bytes of a refused line that are read at once: a parser copies the line with each piece
 _WHOLE: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")  # of a request target that is a whole URL
 _TIMEOUT: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -225,140 +220,3 @@ class Bounded(HttpToolsProtocol):
             if self._in_head and not self._is_answered and not self._is_serving():
                 self.transport.write(_TIMEOUT)
             self.transport.close()
-
-
-@runtime_checkable
-class Prompt(Protocol):
-    """An application that can serve a whole POST as far as that goes without waiting."""
-
-    target: bytes
-    """The request target whose POSTs it serves so."""
-
-    def begin(
-        self, headers: list[tuple[bytes, bytes]], client: tuple[str, int] | None, body: bytes
-    ) -> tuple[int, bytes] | Application | None:
-        """Return the status and the JSON of the answer, or what sees to the rest; None where nothing was done."""
-        ...
-
-
-Application: TypeAlias = "Callable[[Any, Any, Any], Awaitable[None]]"  # as ASGI has it
-
-
-def _fail_with(error: Exception) -> Application:
-    async def fail(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        raise error
-
-    return fail
-
-
-class Direct(Bounded):
-    """Serves a POST that came whole in one read without a task, and writes its answer at once, where there is one.
-
-    It does so for one request of each read, in its turn, on a connection that stays open and takes what is written to
-    it; whatever else there is goes uvicorn's way, and so does what waits or writes a stream, from where it has got to.
-    """
-
-    _pending: bytearray | None = None  # the body, as far as it came, of a request that may be served so
-    _is_first = True  # no request of this read was
-    _date: object = None  # the headers of uvicorn's own
-    _head = b""  # an answer up to the length of its body
-
-    def __init__(self, *arguments: Any, **more: Any) -> None:
-        super().__init__(*arguments, **more)
-        is_plain = not (self.access_log or self.root_path or self.limit_concurrency)
-        self._endpoint = self.app if is_plain and isinstance(self.app, Prompt) else None
-
-    def _parse(self, data: bytes) -> None:
-        self._is_first = True
-        HttpToolsProtocol.data_received(self, data)
-        if self._pending is not None and not self.transport.is_closing():
-            body, self._pending = self._pending, None  # there is more to come
-            self._begin()
-            super().on_body(bytes(body))
-
-    def on_message_begin(self) -> None:
-        # As uvicorn does it, but for the scope, which is made when it is needed.
-        self.url, self.headers, self.expect_100_continue = b"", [], False
-
-    def _take_up(self) -> None:
-        if self._endpoint is not None and self._is_first and self._is_alone() and self.url == self._endpoint.target:
-            self._is_first = False
-            self._pending = bytearray()
-        else:
-            self._begin()
-
-    def _begin(self) -> None:
-        url, headers, expects = self.url, self.headers, self.expect_100_continue
-        super().on_message_begin()
-        self.url, self.expect_100_continue = url, expects
-        self.headers += headers
-        super()._begin()
-
-    def _is_alone(self) -> bool:
-        """Tell whether a request is the next to be answered, whatever is written, and the connection goes on."""
-        parser, cycle = self.parser, self.cycle
-        return (
-            parser is not None
-            and (cycle is None or cycle.response_complete)  # pyright: ignore[reportUnnecessaryComparison]  # as above
-            and not self.pipeline
-            and not self.flow.write_paused
-            and not self.expect_100_continue
-            and parser.get_method() == b"POST"
-            and parser.get_http_version() == "1.1"
-            and parser.should_keep_alive()
-            and not parser.should_upgrade()
-        )
-
-    def on_body(self, body: bytes) -> None:
-        if self._pending is None:
-            super().on_body(body)
-        else:
-            self._pending += body
-
-    def on_message_complete(self) -> None:
-        body, self._pending = self._pending, None
-        if body is None or self._endpoint is None:
-            super().on_message_complete()
-        else:
-            self._begin_next()
-            self._serve(self._endpoint, bytes(body))
-
-    def _serve(self, endpoint: Prompt, body: bytes) -> None:
-        """Serve a request that is whole."""
-        try:
-            begun = endpoint.begin(self.headers, self.client, body)
-        except Exception as error:  # whatever it is, uvicorn answers for it and goes on
-            begun = _fail_with(error)
-        if begun is None or callable(begun):
-            self._go_on(begun, body)
-        else:
-            self._answer(*begun)
-
-    def _answer(self, status: int, body: bytes) -> None:
-        headers = self.server_state.default_headers
-        if self._date is not headers:  # uvicorn makes them anew every second
-            self._date = headers
-            self._head = b"".join(b"%b: %b\r\n" % pair for pair in headers)
-        head = b"%b%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (
-            STATUS_LINE[status],
-            self._head,
-            len(body),
-        )
-        if len(body) < _LARGE:
-            self.transport.write(head + body)
-        else:
-            self.transport.writelines((head, body))
-        self.on_response_complete()
-
-    def _go_on(self, app: Application | None, body: bytes) -> None:
-        """Go on as uvicorn does, with the application, or with what sees to the rest of the request."""
-        own = self.app
-        self.app = app or own
-        try:
-            self._begin()
-        finally:
-            self.app = own
-        if app is None:
-            self.scope[BODY] = body  # pyright: ignore[reportGeneralTypeIssues]  # a key of our own
-            HttpToolsProtocol.on_body(self, body)
-        HttpToolsProtocol.on_message_complete(self)

@@ -135,7 +135,7 @@ def _prepare(
     import uvicorn
 
     try:
-        from mcp_kernel.connections import Direct
+        from mcp_kernel.direct import Direct
     except ImportError:  # without httptools, over h11, which bounds a head by itself
         if tls.get("ssl_ca_certs"):
             raise ValueError("--tls-client-ca needs httptools: install mcp-kernel[http]") from None

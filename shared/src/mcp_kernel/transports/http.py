@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, cast
 
 from mcp_kernel.errors import ProtocolError
@@ -23,6 +24,7 @@ from mcp_kernel.transports.incoming import (
     Answer,
     App,
     Arriving,
+    Begin,
     Client,
     Gone,
     Incoming,
@@ -78,7 +80,7 @@ class HttpApp:
         self._pair = SsePair(server)
         self._path = "/" + self._options.path.strip("/")
         self.target = self._path.encode()
-        """The request target of what `begin` serves, as it is on the wire."""
+        """The request target of what `meet` takes, as it is on the wire."""
         self._closing = False
         self._bodies: set[asyncio.Timeout] = set()  # that are being read
         if self._options.monitor is not None:
@@ -104,23 +106,29 @@ class HttpApp:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
-    def begin(self, pairs: Pairs, client: Client, body: bytes) -> Answer | App | None:
-        """Serve a whole POST to the endpoint as far as that goes without waiting.
+    def meet(self, pairs: Pairs, client: Client) -> Begin | None:
+        """Take the head of a POST to the endpoint; return what serves it as far as that goes without waiting.
 
-        `pairs` are its headers, `client` is the other end of the connection. Returns the answer, or the application
-        that sees to the rest of it; None, and nothing is done, for what only the application itself serves: whatever is
-        refused, counted, or let through by somebody else.
+        `pairs` are its headers, `client` is the other end of the connection. None for what only the application itself
+        serves: whatever is refused, counted, or let through by somebody else.
         """
         options = self._options
-        if self._closing or options.sse or options.gate is not None or options.monitor is not None:
-            return None
-        if self._server.stages is not None or self._server.refusals is not None:
+        if options.sse or options.gate is not None or options.monitor is not None:
             return None
         arriving = Arriving(pairs, client)
         headers = arriving.headers
-        if "origin" in headers or len(body) > options.body_limit or _media_type(arriving) != _JSON:
+        if "origin" in headers or _media_type(arriving) != _JSON or self._admission.refuse(headers) is not None:
             return None
-        if self._admission.refuse(headers) is not None:
+        return partial(self._begin, arriving)
+
+    def _begin(self, arriving: Arriving, body: bytes) -> Answer | App | None:
+        """Serve a request by its body: the answer, or the application that sees to the rest.
+
+        None, and nothing is done, for what only the application itself serves.
+        """
+        if self._closing or len(body) > self._options.body_limit:
+            return None
+        if self._server.stages is not None or self._server.refusals is not None:
             return None
         try:
             message = decode(body)

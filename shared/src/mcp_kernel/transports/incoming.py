@@ -58,6 +58,10 @@ Rest: TypeAlias = "Callable[[Incoming], Awaitable[None]]"
 """What is left to do of a request that was begun: waits, writes a stream, or answers with more than a body."""
 
 
+Begin: TypeAlias = "Callable[[bytes], Answer | App | None]"
+"""Serves a request by its body, as far as that goes without waiting; see `http.HttpApp.meet`."""
+
+
 class Arriving:
     """What is known of a request once its head is read.
 
