@@ -7,6 +7,10 @@ from contextlib import AbstractAsyncContextManager, ExitStack
 from typing import Unpack
 
 import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from tests.client.options import Options
 from tests.client.ways import EVERYTHING, Open, Port, in_memory
 from tests.transports.listening import Listening
@@ -44,3 +48,12 @@ def reach(port_of: Port) -> Open:
         return in_memory(build(), revision, codec=way == "codec", **options)
 
     return begin
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    """What the process's provider of spans has recorded, by OpenTelemetry's own SDK."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
+    return exporter

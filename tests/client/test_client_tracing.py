@@ -10,9 +10,6 @@ import pytest
 from opentelemetry import baggage, context, trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 from tests.operations.watching import Shop
 from tests.served import serve
@@ -24,15 +21,7 @@ from mcp_kernel.operations.tracing import Tracing
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
-
-
-@pytest.fixture
-def kept(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    """What the process's provider has recorded."""
-    exporter, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
-    return exporter
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 
 def find(kept: InMemorySpanExporter, name: str, kind: SpanKind) -> ReadableSpan:

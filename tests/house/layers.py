@@ -46,7 +46,7 @@ HOMES: Final = {
     "pydantic": {"server.schema"},
     "httpx": {"client.http", "auth.oauth", "auth.web", "auth.jwt"},
     "uvicorn": {"serving", "connections", "direct"},
-    "opentelemetry": {"operations.tracing", "client.tracing"},
+    "opentelemetry": {"operations.tracing", "operations.tracing_messages", "client.tracing"},
     "redis": {"operations.redis_link", "operations.redis_sessions"},
 }
 """The only modules of the kernel that name these."""

@@ -10,56 +10,18 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span, get_tracer
+from tests.operations.recorder import PARENT, SPAN, TRACE, Recorder, attributes
 from tests.operations.watching import SECRET, Shop
 from tests.stage import LEGACY, META, MODERN, scene
 from tests.transports.guests import Member, Modern
 
-from mcp_kernel import Server
 from mcp_kernel.operations.logs import write_lines
-from mcp_kernel.operations.tracing import Tracing
 from mcp_kernel.testing.asgi import Site
 from mcp_kernel.transports.http import HttpApp
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import ReadableSpan
     from tests.stage import Connect
-
-TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-PARENT = f"00-{TRACE}-{SPAN}-01"
-
-
-class Recorder:
-    """A provider of our own, and what it has recorded."""
-
-    def __init__(self, server: Server) -> None:
-        self._kept = InMemorySpanExporter()
-        self.spans = TracerProvider()
-        self.spans.add_span_processor(SimpleSpanProcessor(self._kept))
-        self._figures = InMemoryMetricReader()
-        server.use([Tracing(self.spans, MeterProvider([self._figures]))])
-
-    def durations(self, name: str = "mcp.server.operation.duration") -> list[HistogramDataPoint]:
-        """What was measured, by what is said of it."""
-        data = self._figures.get_metrics_data()
-        assert data is not None
-        found = {metric.name: metric for metric in data.resource_metrics[0].scope_metrics[0].metrics}
-        metric = found[name]
-        assert metric.unit == "s"
-        return [point for point in metric.data.data_points if isinstance(point, HistogramDataPoint)]
-
-    def named(self, name: str) -> ReadableSpan:
-        (found,) = [span for span in self._kept.get_finished_spans() if span.name == name]
-        return found
-
-
-def attributes(span: ReadableSpan) -> dict[str, object]:
-    return dict(span.attributes or {})
 
 
 @pytest.mark.parametrize("revision", [LEGACY[-1], MODERN])

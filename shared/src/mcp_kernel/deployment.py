@@ -163,9 +163,11 @@ def _observe(server: Server, arguments: argparse.Namespace) -> list[Stage]:
     if arguments.trace:
         try:
             from mcp_kernel.operations.tracing import Tracing
+            from mcp_kernel.operations.tracing_messages import MessageTracing
         except ImportError:
             raise Unfit("--trace needs opentelemetry-api: install mcp-kernel[otel]") from None
         stages.append(Tracing())
+        server.tracer = MessageTracing()
     if arguments.log_format == "json":
         from mcp_kernel.operations.logs import write_lines
 

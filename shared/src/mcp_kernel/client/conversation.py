@@ -26,7 +26,7 @@ from mcp_kernel.client.failures import (
     TimedOut,
 )
 from mcp_kernel.client.link import Link, Waiter
-from mcp_kernel.client.tracing import trace_call
+from mcp_kernel.client.tracing import trace_heard, trace_sent
 from mcp_kernel.protocol.calls import Calls
 from mcp_kernel.protocol.jsonrpc import (
     Failure,
@@ -150,8 +150,8 @@ class Conversation(ABC):
         """
         waiter: Waiter = asyncio.get_running_loop().create_future()
         dressed = self._dress(self.calls.open(method, params or {}, waiter), progress is not None)
-        with trace_call(dressed, self.link, self._revision) as call:
-            request = call.request
+        with trace_sent(dressed, self.link, self._revision) as call:
+            request = call.message
             if progress is not None:
                 self._progress[request.id] = progress
             if begun is not None:
@@ -214,11 +214,20 @@ class Conversation(ABC):
         self.own(self._send(Notification(method, params or {})))
 
     async def _send(self, message: Notification | Response | Failure) -> None:
-        self._note_own(message)
         try:
-            await self.link.send(message)
+            if isinstance(message, Notification):
+                await self._notify(message)
+            else:
+                self._note_own(message)
+                await self.link.send(message)
         except ClientError as error:
             _LOG.debug("not sent: %s", error)
+
+    async def _notify(self, notification: Notification) -> None:
+        """Send a notification; raises `ConnectionLost`."""
+        with trace_sent(notification, self.link, self._revision) as sent:
+            self._note_own(sent.message)
+            await self.link.send(sent.message)
 
     def _note_own(self, message: Message) -> None:
         if self._profile.on_message is not None:
@@ -236,7 +245,8 @@ class Conversation(ABC):
         if isinstance(message, Request):
             self._take_request(message)
         elif isinstance(message, Notification):
-            self._take_notification(message)
+            with trace_heard(message, self.link, self._revision):
+                self._take_notification(message)
         else:
             self._take_answer(message)
 

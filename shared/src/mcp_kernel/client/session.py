@@ -12,7 +12,7 @@ from mcp_kernel.client.conversation import Conversation, Interest, Notice, Profi
 from mcp_kernel.client.failures import InvalidAnswer, ServerRefused
 from mcp_kernel.client.link import Link, Waiter
 from mcp_kernel.client.negotiation import Next, judge_handshake
-from mcp_kernel.client.tracing import record_session
+from mcp_kernel.client.tracing import record_session, trace_heard
 from mcp_kernel.errors import INTERNAL_ERROR, ProtocolError
 from mcp_kernel.protocol.calls import Calls
 from mcp_kernel.protocol.jsonrpc import Failure, JsonObject, Notification, Request, RequestId, Response
@@ -47,9 +47,7 @@ class Session(Conversation):
         self.server = ServerDescription.read(verdict.revision, result.get("serverInfo"), result)
         self._began = perf_counter()
         self.link.agree(verdict.revision)
-        initialized = Notification("notifications/initialized", {})
-        self._note_own(initialized)
-        await self.link.send(initialized)
+        await self._notify(Notification("notifications/initialized", {}))
         await self._listen()
         if self._profile.log_level is not None and self.server.supports("logging"):
             await self.set_log_level(self._profile.log_level, timeout)
@@ -100,9 +98,6 @@ class Session(Conversation):
         self.tell("notifications/roots/list_changed")
 
     def _take_request(self, request: Request) -> None:
-        if request.method == "ping":
-            self.own(self._send(Response(request.id, {})))
-            return
         task = self.own(self._answer(request))
         self._answering[request.id] = task
         task.add_done_callback(lambda done: self._answering.pop(request.id, None))
@@ -117,12 +112,16 @@ class Session(Conversation):
             super()._take_notification(notification)
 
     async def _answer(self, request: Request) -> None:
+        with trace_heard(request, self.link, self._revision) as heard:
+            await self._send(heard.answer(await self._find_answer(request)))
+
+    async def _find_answer(self, request: Request) -> Response | Failure:
+        if request.method == "ping":
+            return Response(request.id, {})
         try:
-            result = await self._profile.answers.answer(request.method, request.params)
+            return Response(request.id, await self._profile.answers.answer(request.method, request.params))
         except ProtocolError as error:
-            await self._send(Failure(request.id, error.code, error.message, error.data))
+            return Failure(request.id, error.code, error.message, error.data)
         except Exception:
             _LOG.exception("%s could not be answered", request.method)
-            await self._send(Failure(request.id, INTERNAL_ERROR, "The host failed to answer"))
-        else:
-            await self._send(Response(request.id, result))
+            return Failure(request.id, INTERNAL_ERROR, "The host failed to answer")

@@ -15,7 +15,9 @@ from mcp_kernel.server.principal import Knock
 if TYPE_CHECKING:
     from logging import LogRecord
 
+    from mcp_kernel.protocol.jsonrpc import JsonObject
     from mcp_kernel.server.exchange import Exchange
+    from mcp_kernel.server.peer import Peer
 
 _PARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 _LONGEST: Final = 64  # characters of an id that a client chose
@@ -81,7 +83,7 @@ def describe(exchange: Exchange) -> Mark:
         trace=find_trace(exchange),
         request=str(exchange.request.id)[:_LONGEST],
         method=exchange.request.method,
-        session=find_session(exchange),
+        session=find_session(exchange.peer),
         principal=None if exchange.principal is None else exchange.principal.name,
     )
 
@@ -90,7 +92,7 @@ def find_trace(exchange: Exchange) -> str:
     """The trace that a request belongs to: its client's, else one of its own, which it keeps."""
     if exchange.trace_id is None:
         carried = "" if exchange.arrival is None else exchange.arrival.trace.get("traceparent", "")
-        exchange.trace_id = _read_trace(read_meta(exchange).get("traceparent") or carried)
+        exchange.trace_id = _read_trace(read_meta(exchange.request.params).get("traceparent") or carried)
     return exchange.trace_id
 
 
@@ -99,17 +101,17 @@ def _read_trace(parent: str) -> str:
     return os.urandom(16).hex() if found is None else found[1]
 
 
-def read_meta(exchange: Exchange) -> Mapping[str, str]:
+def read_meta(params: JsonObject) -> Mapping[str, str]:
     """The W3C trace context that a message has in its `_meta` (SEP-414)."""
-    meta = exchange.request.params.get("_meta")
+    meta = params.get("_meta")
     fields: Mapping[str, object] = cast("Mapping[str, object]", meta) if isinstance(meta, dict) else {}
     found = {name: fields.get(name) for name in ("traceparent", "tracestate", "baggage")}
     return {name: value for name, value in found.items() if isinstance(value, str)}
 
 
-def find_session(exchange: Exchange) -> str | None:
+def find_session(peer: Peer) -> str | None:
     """A digest of the id by which a client names its session over HTTP; the id itself opens the session."""
-    identifier = exchange.peer.identifier
+    identifier = peer.identifier
     return None if identifier is None else sha256(identifier.encode("utf-8", "replace")).hexdigest()[:16]
 
 

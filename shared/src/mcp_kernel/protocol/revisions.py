@@ -46,6 +46,7 @@ LEGACY: Final[dict[str, Revision]] = {
 MODERN: Final[dict[str, Revision]] = {
     row.name: row for row in (Revision(name="2026-07-28", era="modern", any_structure=True),)
 }
+KNOWN: Final = LEGACY | MODERN
 
 LATEST_LEGACY: Final = LEGACY["2025-11-25"]
 LATEST: Final = MODERN["2026-07-28"]

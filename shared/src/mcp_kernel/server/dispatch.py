@@ -77,6 +77,8 @@ def reject(peer: Peer, error: ProtocolError, sink: Sink, request: Request | None
         identifier, is_answered = error.id, not error.is_notification
     if peer.server.refusals is not None:
         peer.server.refusals(_describe_refused(peer, error, request))
+    if peer.server.tracer is not None:
+        peer.server.tracer.refuse(peer, error, request)
     failure = Failure(identifier, error.code, error.message, error.data)
     sink(encode(failure) if is_answered else None, error.status)
 
@@ -131,7 +133,7 @@ def take(peer: Peer, message: Message, sink: Sink, headers: Mapping[str, str] | 
     if type(message) is Request:
         _serve(peer, message, sink, headers)
     elif type(message) is Notification:
-        _note(peer, message)
+        _hear(peer, message)
     else:
         _settle(peer, cast("Response | Failure", message))
 
@@ -318,6 +320,15 @@ _METHODS: Final[dict[str, Method]] = {
 
 
 # --- what is not answered ---
+
+
+def _hear(peer: Peer, notification: Notification) -> None:
+    tracer = peer.server.tracer
+    if tracer is None:
+        _note(peer, notification)
+        return
+    with tracer.hear(peer, notification):
+        _note(peer, notification)
 
 
 def _note(peer: Peer, notification: Notification) -> None:

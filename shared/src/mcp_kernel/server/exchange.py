@@ -192,7 +192,7 @@ class Exchange(ABC):
     def notify(self, method: str, params: JsonObject) -> None:
         """Send a notification that belongs to this request; after the answer there is none."""
         if not self.answered and self.ending is None:
-            self.peer.send(encode(Notification(method, params)), self)
+            self.peer.tell(Notification(method, params), self)
 
     def report(self, progress: float, total: float | None, message: str | None) -> None:
         """Send progress, if the client asked for it; it only ever rises (basic/patterns/progress)."""

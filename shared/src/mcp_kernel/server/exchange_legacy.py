@@ -22,7 +22,6 @@ from mcp_kernel.protocol.jsonrpc import (
     Prepared,
     RequestId,
     Response,
-    encode,
     to_bytes,
 )
 from mcp_kernel.server.exchange import Ending, Exchange
@@ -115,14 +114,12 @@ class LegacyExchange(Exchange):
         waiter: asyncio.Future[Response | Failure] = self.peer.loop.create_future()
         if self.asked is not None:
             self.asked[question.key] = waiter
-        params = self._lower_params(question.params)
-        request = self.peer.calls.open(question.method, params, waiter)
-        self.peer.send(encode(request), self)
+        identifier = self.peer.ask(question.method, self._lower_params(question.params), waiter, self)
         try:
             answer = await waiter
         except asyncio.CancelledError:
-            if self.peer.calls.settle(request.id) is not None:
-                self._withdraw(request.id)
+            if self.peer.calls.settle(identifier) is not None:
+                self._withdraw(identifier)
             raise
         if isinstance(answer, Failure):
             raise ToolError(f"The client refused {question.method}: {answer.message}")
@@ -142,4 +139,4 @@ class LegacyExchange(Exchange):
         reason = "The request that asked was cancelled"
         withdrawn = Notification("notifications/cancelled", {"requestId": identifier, "reason": reason})
         if self.ending is not Ending.CLOSED:
-            self.peer.send(encode(withdrawn), self)
+            self.peer.tell(withdrawn, self)

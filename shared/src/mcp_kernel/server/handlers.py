@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from mcp_kernel.protocol.jsonrpc import JsonObject
 from mcp_kernel.server import docstrings
@@ -51,6 +51,11 @@ class Handler:
     async def _run_aside(self, keywords: dict[str, object]) -> object:
         work = partial(copy_context().run, partial(_run_in_thread, self.function, keywords))
         return await asyncio.get_running_loop().run_in_executor(self._threads(), work)
+
+
+def name_of(function: Callable[..., object]) -> str:
+    """What a function is called; a callable object is called as its class."""
+    return cast("str", getattr(function, "__name__", type(function).__name__))
 
 
 def _run_in_thread(function: Callable[..., object], keywords: dict[str, object]) -> object:

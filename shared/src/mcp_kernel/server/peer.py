@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from contextvars import Context
+from typing import TYPE_CHECKING, Protocol, cast
 
 from mcp_kernel.protocol.calls import Calls
 from mcp_kernel.protocol.capabilities import ROOTS
-from mcp_kernel.protocol.jsonrpc import Failure, Message, RequestId, Response
+from mcp_kernel.protocol.jsonrpc import (
+    Failure,
+    JsonObject,
+    Message,
+    Notification,
+    RequestId,
+    Response,
+    decode,
+    encode,
+)
 from mcp_kernel.protocol.legacy import Session
 from mcp_kernel.server import dispatch
 from mcp_kernel.server.exchange import Ending, Exchange
@@ -125,9 +135,23 @@ class Peer:
         """Take a message that needs no decoding."""
         dispatch.take(self, message, self.reply)
 
-    def send(self, data: bytes, exchange: Exchange | None) -> None:
-        """Send one message."""
-        self.outlet.send(data, exchange)
+    def tell(self, notification: Notification, exchange: Exchange | None) -> None:
+        """Send a notification; `exchange` is the request that it belongs to, None for one that belongs to none."""
+        tracer = self.server.tracer
+        if tracer is not None:
+            notification = tracer.tell(self, notification, exchange)
+        self.outlet.send(encode(notification), exchange)
+
+    def ask(
+        self, method: str, params: JsonObject, answer: asyncio.Future[Response | Failure], exchange: Exchange | None
+    ) -> RequestId:
+        """Send a question, which `answer` waits for, and return its id; `exchange` as in `tell`."""
+        question = self.calls.open(method, params, answer)
+        tracer = self.server.tracer
+        if tracer is not None:
+            question = tracer.ask(self, question, answer, exchange)
+        self.outlet.send(encode(question), exchange)
+        return question.id
 
     def reply(self, data: bytes | None, status: int, headers: Headers = ()) -> None:
         """Send an answer, if there is one: the sink of a transport that has one channel."""
@@ -163,18 +187,19 @@ class Peer:
         if self.outlet.congested:
             await self.outlet.drain()
 
-    def announce(self, data: bytes) -> None:
+    def announce(self, notification: Notification) -> None:
         """Send a notification of a change; while the client does not read, equal ones are held as one."""
         if self.outlet.congested:
-            self._held[data] = None
+            self._held[encode(notification)] = None  # bytes, the least that can be held
         else:
-            self.outlet.send(data, None)
+            self.tell(notification, None)
 
     def release(self) -> None:
         """The client reads again: send what was held, as far as there is room."""
         held, self._held = self._held, {}
+        nobody = Context()  # whoever happens to be served now has changed nothing
         for data in held:
-            self.announce(data)
+            nobody.run(self.announce, cast("Notification", decode(data)))
 
     async def close(self, grace: float = 0.0) -> None:
         """End every request: listen streams at once, the others after `grace` seconds; then nothing is left."""

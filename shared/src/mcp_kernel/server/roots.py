@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Final
 
-from mcp_kernel.protocol.jsonrpc import Failure, Notification, RequestId, Response, encode
+from mcp_kernel.protocol.jsonrpc import Failure, Notification, RequestId, Response
 from mcp_kernel.server.questions import Root, ask_roots
 
 if TYPE_CHECKING:
@@ -51,10 +51,8 @@ class FollowedRoots:
             return
         self._is_stale = False
         self._open = peer.loop.create_future()
-        request = peer.calls.open("roots/list", {}, self._open)
-        self._question = request.id
         self._open.add_done_callback(self._take)
-        peer.send(encode(request), None)
+        self._question = peer.ask("roots/list", {}, self._open, None)
 
     def _take(self, answer: asyncio.Future[Response | Failure]) -> None:
         if answer is not self._open:
@@ -91,4 +89,4 @@ class FollowedRoots:
         if self._peer.calls.settle(self._question) is not None:
             reason = "No answer came in time"
             withdrawn = Notification("notifications/cancelled", {"requestId": self._question, "reason": reason})
-            self._peer.send(encode(withdrawn), None)
+            self._peer.tell(withdrawn, None)

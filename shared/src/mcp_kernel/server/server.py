@@ -14,7 +14,7 @@ from mcp_kernel.protocol.modern import SERVER_INFO
 from mcp_kernel.protocol.shapes import CACHEABLE
 from mcp_kernel.server.completion import Completions
 from mcp_kernel.server.exchange import Exchange
-from mcp_kernel.server.handlers import Handler
+from mcp_kernel.server.handlers import Handler, name_of
 from mcp_kernel.server.prompts import Prompt
 from mcp_kernel.server.registry import Registry
 from mcp_kernel.server.resources import Label, Resource, Resources, Template
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mcp_kernel.server.readiness import Readiness
     from mcp_kernel.server.repeats import Answers
     from mcp_kernel.server.store import Store
+    from mcp_kernel.server.tracer import Tracer
     from mcp_kernel.transports.http import HttpApp, HttpOptions
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -119,6 +120,8 @@ class Server:
     """What is shared with the other processes that serve the same clients, where anything is."""
     refusals: Callable[[Refused], None] | None = None
     """Who hears of requests that are refused before any stage sees them."""
+    tracer: Tracer | None = None
+    """Who follows the messages that no stage sees."""
 
     # --- declaring ---
 
@@ -167,7 +170,7 @@ class Server:
 
         def register(function: F) -> F:
             declaration = Declaration(
-                name=name or _name_of(function),
+                name=name or name_of(function),
                 title=title,
                 hints=hints,
                 timeout=timeout,
@@ -189,7 +192,7 @@ class Server:
         """Declare a resource at a URI, or at every URI of an RFC 6570 template, whose variables are arguments."""
 
         def register(function: F) -> F:
-            label = Label(name=name or _name_of(function), title=title, mime_type=mime_type)
+            label = Label(name=name or name_of(function), title=title, mime_type=mime_type)
             if "{" in uri:
                 self.resources.templates.add(uri, Template(uri, function, label, self._executor))
             else:
@@ -217,7 +220,7 @@ class Server:
         """Declare a prompt: a function of strings that returns a text or a list of `Message`."""
 
         def register(function: F) -> F:
-            prompt = Prompt(name or _name_of(function), function, self._executor, title)
+            prompt = Prompt(name or name_of(function), function, self._executor, title)
             self.prompts.add(prompt.name, prompt)
             return function
 
@@ -394,7 +397,3 @@ class Server:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="handler")
         return self._threads
-
-
-def _name_of(function: Callable[..., object]) -> str:
-    return cast("str", getattr(function, "__name__", type(function).__name__))

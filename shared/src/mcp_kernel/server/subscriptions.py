@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
 from mcp_kernel.errors import INTERNAL_ERROR, INVALID_PARAMS, ProtocolError, Unsupported
 from mcp_kernel.protocol.capabilities import TASKS
-from mcp_kernel.protocol.jsonrpc import JsonObject, Notification, encode
+from mcp_kernel.protocol.jsonrpc import JsonObject, Notification
 from mcp_kernel.protocol.modern import on_stream
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Listener:
         """Send a notification that is marked with the stream, unless the client has taken that back."""
         if self.exchange.ending is None:
             marked = on_stream(params, self.exchange.request.id)
-            self.exchange.peer.announce(encode(Notification(method, marked)))
+            self.exchange.peer.announce(Notification(method, marked))
 
 
 Watcher: TypeAlias = "Callable[[Subscriptions], Awaitable[None]]"
@@ -152,7 +152,7 @@ class Subscriptions:
         """Tell those who subscribed to a resource, and may still read it, that it changed."""
         for peer in self._subscribers:
             if uri in peer.session.subscriptions and _may_read(peer.view, uri):
-                peer.announce(encode(Notification("notifications/resources/updated", {"uri": uri})))
+                peer.announce(Notification("notifications/resources/updated", {"uri": uri}))
         for listener in self._listeners:
             if uri in listener.uris and _may_read(listener.exchange.view, uri):
                 listener.send("notifications/resources/updated", {"uri": uri})
@@ -161,7 +161,7 @@ class Subscriptions:
         """Tell the clients that a list changed."""
         method = f"notifications/{kind}/list_changed"
         for peer in self._sessions:
-            peer.announce(encode(Notification(method, {})))
+            peer.announce(Notification(method, {}))
         for listener in self._listeners:
             if kind in listener.kinds:
                 listener.send(method, {})

@@ -267,6 +267,7 @@ class HttpApp:
         except ProtocolError as error:
             identifier = error.id if isinstance(error, InvalidMessage) else None
             incoming.report(400, error.message, error.code)
+            self._stateless.refuse(error, incoming)
             await incoming.respond_json(400, encode(Failure(identifier, error.code, error.message)))
             return
         await self._route(message, incoming).post(message, incoming)

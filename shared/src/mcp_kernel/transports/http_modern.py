@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
+from mcp_kernel.errors import ProtocolError
 from mcp_kernel.protocol.framing import KEEP_ALIVE, write_event
 from mcp_kernel.protocol.jsonrpc import InvalidMessage, Message, Notification, Request
 from mcp_kernel.protocol.mirroring import VERSION_HEADER
@@ -145,6 +146,13 @@ class StatelessEndpoint:
             return Answer(reply.status, reply.body)
         self._peers.add(peer)
         return partial(self._conclude, peer, reply)
+
+    def refuse(self, error: ProtocolError, arriving: Arriving) -> None:
+        """Tell whoever follows the messages of one that could not be read, and is answered elsewhere."""
+        if self._server.tracer is not None:
+            peer = Peer(self._server, Reply(), principal=arriving.principal)
+            peer.arrival = arriving
+            self._server.tracer.refuse(peer, error, None)
 
     async def post(self, message: Message | list[Message | InvalidMessage], incoming: Incoming) -> None:
         """Serve one message."""
