@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,16 @@ def served(tmp_path: Path) -> Path:
     (folder / "inner").mkdir()
     (folder / "inner" / "b.txt").write_text("inside\n")
     return folder
+
+
+@pytest.fixture
+def elsewhere(served: Path) -> Generator[Path]:
+    """A directory on another device."""
+    shm = Path("/dev/shm")
+    if not shm.is_dir() or shm.stat().st_dev == served.stat().st_dev:
+        pytest.skip("there is no second device")
+    with tempfile.TemporaryDirectory(dir=shm) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(params=["legacy", "modern"])

@@ -97,8 +97,8 @@ NAMES = [
     b"{a,b}",
     b"%2e%2e",
     b" ",
-    b"...",
     b"a (deleted)",
+    *(each.encode() for each in ("...", "exe\u202egpj", "a\u2028[DIR] b", "\u2066left\u061c")),
     b"lit\\x41\\xe9",
     "漢字é😀".encode(),
     b"n" * 255,
@@ -117,7 +117,7 @@ async def test_a_name_forges_no_line_and_is_understood_when_it_comes_back(
     async with siege.attack(revision, policy=Policy(by_walking=by_walking)) as attacker:
         _, said = await attacker.call("list_directory", path="names")
         assert len(said.splitlines()) == 1
-        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", said)
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]", said)
         shown = f"names/{said.removeprefix('[FILE] ')}"
         for tool in ("search_files", "directory_tree", "list_directory_with_sizes"):
             assert (await attacker.call(tool, **LISTERS[tool]("names")))[0]
@@ -262,8 +262,8 @@ async def test_many_entries_are_cut_and_said_to_be(siege: Siege, revision: str, 
         (siege.served / "inner" / f"canary{number}").touch()
     policy = Policy(by_walking=by_walking, max_entries=500, max_bytes=20_000)
     async with siege.attack(revision, policy=policy) as attacker:
-        for tool in ("directory_tree", "search_files", "search_file_contents"):
-            fine, said = await attacker.call(tool, **CALLS[tool]("."))
+        for tool in (*LISTERS, "search_file_contents"):
+            fine, said = await attacker.call(tool, **CALLS[tool]("inner"))
             assert fine
             assert "500 entries" in said or "larger than an answer" in said
             assert len(said) < 80_000

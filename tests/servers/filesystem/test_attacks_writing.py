@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -33,16 +32,6 @@ ERAS = pytest.mark.parametrize("era", ["legacy", "modern"])
 def siege(served: Path) -> Generator[Siege]:
     with besiege(served) as siege:
         yield siege
-
-
-@pytest.fixture
-def elsewhere(siege: Siege) -> Generator[Path]:
-    """A directory on another device."""
-    shm = Path("/dev/shm")
-    if not shm.is_dir() or shm.stat().st_dev == siege.served.stat().st_dev:
-        pytest.skip("there is no second device")
-    with tempfile.TemporaryDirectory(dir=shm) as folder:
-        yield Path(folder)
 
 
 def names(folder: Path) -> list[str]:

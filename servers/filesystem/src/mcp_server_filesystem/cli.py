@@ -61,7 +61,7 @@ def command_line() -> CommandLine:
         type=count,
         default=MAX_ENTRIES,
         metavar="N",
-        help=f"the most entries that a tree or a search looks at (default: {MAX_ENTRIES})",
+        help=f"the most entries that a list, a tree or a search looks at (default: {MAX_ENTRIES})",
     )
     return line
 

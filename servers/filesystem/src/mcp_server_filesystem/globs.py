@@ -122,6 +122,12 @@ def _translate_class(inner: str) -> str:
     return source
 
 
+def is_special(glob: str) -> bool:
+    """Tell whether a glob for a name is more than a word with a star at one of its ends, and has to be compiled."""
+    bare = glob[:-1] if glob.endswith("*") else glob.removeprefix("*")
+    return _SPECIAL.search(bare) is not None
+
+
 class Names:
     """Globs for single names, without braces, in a form that says no at once: most are a word, or one with a star."""
 
@@ -131,14 +137,14 @@ class Names:
         ends: list[str] = []
         rest: list[str] = []
         for glob in (spelling.fold(each) if fold else each for each in globs):
-            if not _SPECIAL.search(glob):
-                words.add(glob)
-            elif glob.endswith("*") and not _SPECIAL.search(glob[:-1]):
+            if is_special(glob):
+                rest.append(glob)
+            elif glob.endswith("*"):
                 starts.append(glob[:-1])
-            elif glob.startswith("*") and not _SPECIAL.search(glob[1:]):
+            elif glob.startswith("*"):
                 ends.append(glob[1:])
             else:
-                rest.append(glob)
+                words.add(glob)
         self._fold = fold
         self._words = frozenset(words)
         self._starts, self._ends = tuple(starts), tuple(ends)

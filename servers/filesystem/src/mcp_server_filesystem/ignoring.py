@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .descriptors import READING, open_in
-from .globs import Names, translate
+from .globs import MOST_CHARACTERS, Names, is_special, translate
 
 NAME = ".gitignore"
 _MOST_BYTES = 256 * 1024
@@ -25,18 +25,28 @@ class _Pattern:
 
 
 class Rules:
-    """The patterns of one file; `base` is the directory that they count from, with a slash at its end, or empty."""
+    """The patterns of one file; `base` is the directory that they count from, with a slash at its end, or empty.
+
+    `is_cut` says that the file has more of them than are followed: they are somebody else's, and take time to compile.
+    """
 
     def __init__(self, base: str, text: str) -> None:
         self.base = base
         self._patterns: list[_Pattern] = []
         candidates: list[str] = []
-        for line in text.splitlines()[:_MOST_PATTERNS]:
+        lines, room = text.splitlines(), MOST_CHARACTERS
+        self.is_cut = len(lines) > _MOST_PATTERNS
+        for line in lines[:_MOST_PATTERNS]:
             read = _read_line(line)
-            if read is not None:
-                pattern, name = read
-                self._patterns.insert(0, pattern)
-                candidates.append(name)
+            if read is None:
+                continue
+            pattern, name = read
+            room -= len(name) if is_special(name) else 0
+            if room < 0:
+                self.is_cut = True
+                break
+            self._patterns.insert(0, pattern)
+            candidates.append(name)
         self._candidates = Names(candidates)
 
     def judge(self, folder: str, name: str, is_folder: bool) -> bool | None:
@@ -89,5 +99,5 @@ def _read_line(line: str) -> tuple[_Pattern, str] | None:
     if not glob or len(glob) > 1000:
         return None
     by_name = "/" not in glob
-    last = glob.rpartition("/")[2]
+    last = re.sub(r"(?<!\\)[{}]", r"\\\g<0>", glob.rpartition("/")[2])  # braces mean themselves
     return _Pattern(re.compile(f"(?s:{translate(glob)})\\Z"), by_name, only_folders, negated), last

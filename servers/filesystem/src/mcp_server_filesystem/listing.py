@@ -7,6 +7,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from json.encoder import encode_basestring
 
 from .confinement import Scope
@@ -18,6 +19,7 @@ from .stepping import Opened
 from .system import read_birth
 from .walking import Bounds, Entry, Walk, check_start, kind_of
 
+MOST_ENTRIES = 50_000
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
@@ -52,7 +54,7 @@ class Listing:
     def fit(self, budget: int) -> Listing:
         """Keep as many entries as an answer of `budget` bytes can hold."""
         kept = _count_fitting(self.entries, budget)
-        return replace(self, entries=self.entries[:kept], truncated=True, note=_say_cut(kept, len(self.entries)))
+        return replace(self, entries=self.entries[:kept], truncated=True, note=_say_cut(kept, self.entries, self.note))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class SizedListing:
     def fit(self, budget: int) -> SizedListing:
         """Keep as many entries as an answer of `budget` bytes can hold; the sums stay those of all."""
         kept = _count_fitting(self.entries, budget)
-        return replace(self, entries=self.entries[:kept], truncated=True, note=_say_cut(kept, len(self.entries)))
+        return replace(self, entries=self.entries[:kept], truncated=True, note=_say_cut(kept, self.entries, self.note))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,19 +137,26 @@ def list_allowed(scope: Scope) -> AllowedDirectories:
     return AllowedDirectories([AllowedDirectory(spell(each.path), each.writable) for each in scope.anchors])
 
 
-def list_folder(scope: Scope, path: str) -> Listing:
-    """List a directory by name."""
-    return Listing(spell(path), _scan(scope, path, sized=False))
+def list_folder(scope: Scope, path: str, most: int = MOST_ENTRIES) -> Listing:
+    """List a directory by name, as far as `most` entries go."""
+    entries, note = _scan(scope, path, most, sized=False)
+    return Listing(spell(path), entries, note is not None, note)
 
 
-def list_sized(scope: Scope, path: str, by_size: bool) -> SizedListing:
-    """List a directory with sizes, by name or the largest first."""
-    entries = _scan(scope, path, sized=True)
+def list_sized(scope: Scope, path: str, by_size: bool, most: int = MOST_ENTRIES) -> SizedListing:
+    """List a directory with sizes, by name or the largest first, as far as `most` entries go."""
+    entries, note = _scan(scope, path, most, sized=True)
     if by_size:
         entries.sort(key=lambda entry: (-(entry.size or 0), entry.name))
     folders = sum(entry.type == "directory" for entry in entries)
     return SizedListing(
-        spell(path), entries, len(entries) - folders, folders, sum(entry.size or 0 for entry in entries)
+        spell(path),
+        entries,
+        len(entries) - folders,
+        folders,
+        sum(entry.size or 0 for entry in entries),
+        note is not None,
+        note,
     )
 
 
@@ -233,22 +242,25 @@ def format_size(size: int) -> str:
     return f"{size / 1024**unit:.2f} {_UNITS[unit]}" if unit else f"{size} B"
 
 
-def _scan(scope: Scope, path: str, *, sized: bool) -> list[ListedEntry]:
+def _scan(scope: Scope, path: str, most: int, *, sized: bool) -> tuple[list[ListedEntry], str | None]:
     with check_start(scope, path) as opened:
         relative = scope.relative(opened.real)
         folder = f"{relative}/" if relative else ""
         listed: list[ListedEntry] = []
-        may_deny, denies = scope.denial.candidates.match, scope.denial.denies_entry
+        denies = scope.denial.denies_entry
         try:
             with scan(opened.fd) as found:
-                for entry in found:
+                entries = list(islice(found, most))
+                may_deny = scope.denial.candidates.touch([entry.name for entry in entries])
+                for entry in entries:
                     name, kind = entry.name, kind_of(entry)
                     size = _size(entry) if sized and kind != "directory" else None
-                    listed.append(ListedEntry(spell(name), kind, may_deny(name) and denies(folder, name), size))
+                    listed.append(ListedEntry(spell(name), kind, may_deny and denies(folder, name), size))
+                is_cut = len(listed) == most and next(found, None) is not None
         except OSError as error:
             raise explain(error, path) from None
     listed.sort(key=lambda entry: entry.name)
-    return listed
+    return listed, f"Partial: there are more than {most} entries, and no more are looked at." if is_cut else None
 
 
 def _size(entry: os.DirEntry[str]) -> int:
@@ -288,8 +300,9 @@ def _count_while(weights: Sequence[int], room: int) -> int:
     return len(weights)
 
 
-def _say_cut(kept: int, of: int) -> str:
-    return (
-        f"Cut: {kept} of {of} entries are shown, to stay within what an answer may hold. "
+def _say_cut(kept: int, entries: Sequence[ListedEntry], note: str | None) -> str:
+    said = (
+        f"Cut: {kept} of {len(entries)} entries are shown, to stay within what an answer may hold. "
         "search_files finds the others by a pattern."
     )
+    return f"{said} {note}" if note else said

@@ -26,8 +26,13 @@ _WORDS = {
     errno.ENFILE: "too many files are open on this machine; try again in a moment",
 }
 
-# A line feed in a name would forge a line of a list, an escape what a terminal shows.
-_CONTROLS = {code: "".join(f"\\x{byte:02x}" for byte in chr(code).encode()) for code in (*range(32), *range(127, 160))}
+# A line feed in a name would forge a line of a list, an escape what a terminal shows, and what turns the direction of
+# writing (UAX 9) makes `gpj.exe` of `exe.jpg`.
+_DIRECTIONS = (0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+_CONTROLS = {
+    code: "".join(f"\\x{byte:02x}" for byte in chr(code).encode())
+    for code in (*range(32), *range(127, 160), *_DIRECTIONS)
+}
 
 
 class Refusal(Exception):

@@ -16,6 +16,7 @@ from .descriptors import FOLDER, find_real, open_root, read_path
 from .refusals import Refusal, explain, spell
 from .stepping import Anchor
 
+MOST_ROOTS = 100
 NO_DIRECTORY = (
     "No directory is served. Name one on the server's command line (mcp-server-filesystem DIR), or let the client "
     "offer roots that are directories of this machine."
@@ -135,6 +136,11 @@ class Sandbox:
 
     def _narrow(self, roots: list[str], stack: ExitStack) -> list[Anchor]:
         ceiling = [self._anchor(directory) for directory in self.directories]
+        if len(roots) > MOST_ROOTS:  # each is held open while the call lasts
+            raise Refusal(
+                f"The client offers {len(roots)} roots; {MOST_ROOTS} are the most. Open fewer of them, or start the "
+                "server with --roots ignore."
+            )
         wanted = [(uri, path) for uri in roots if (path := read_uri(uri)) is not None]
         if not roots:
             if not ceiling:

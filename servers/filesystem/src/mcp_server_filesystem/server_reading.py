@@ -90,6 +90,8 @@ def add_readers(server: Server, calls: Calls) -> None:
 
 
 def _add_listers(server: Server, calls: Calls) -> None:
+    entries = calls.sandbox.policy.max_entries
+
     @server.tool(title="List directory", read_only=True, open_world=False)
     async def list_directory(path: str, ctx: Context) -> Listing:  # pyright: ignore[reportUnusedFunction]  # registered
         """List what a directory holds: [DIR], [FILE], and [DENIED] for what is not for reading.
@@ -97,7 +99,7 @@ def _add_listers(server: Server, calls: Calls) -> None:
         Args:
             path: A directory.
         """
-        return await calls.run(ctx, lambda scope, _: list_folder(scope, path))
+        return await calls.run(ctx, lambda scope, _: list_folder(scope, path, entries))
 
     @server.tool(title="List directory with sizes", read_only=True, open_world=False)
     async def list_directory_with_sizes(  # pyright: ignore[reportUnusedFunction]  # registered
@@ -111,7 +113,7 @@ def _add_listers(server: Server, calls: Calls) -> None:
             path: A directory.
             sortBy: By name, or the largest first.
         """
-        return await calls.run(ctx, lambda scope, _: list_sized(scope, path, sortBy == "size"))
+        return await calls.run(ctx, lambda scope, _: list_sized(scope, path, sortBy == "size", entries))
 
     @server.tool(title="Get file info", read_only=True, open_world=False)
     async def get_file_info(path: str, ctx: Context) -> FileInfo:  # pyright: ignore[reportUnusedFunction]  # registered

@@ -20,6 +20,7 @@ WRITING: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 CASE_FOLDS: Final = False
 OPEN_IS_REPLACED: Final = True
 _LONGEST_OF_MACOS = 1024  # bytes of a path: MAXPATHLEN
+ACCESS_LISTS: Final = ("system.posix_acl_access", "system.posix_acl_default")
 _PRIVILEGES = stat.S_ISUID | stat.S_ISGID  # which a write by anybody but root would lift, too
 
 Place = tuple[int, str]
@@ -158,18 +159,36 @@ def make_blocking(opened: int) -> None:
 def inherit(new: int, old: int, status: os.stat_result) -> str | None:
     """Give a file that takes another one's place its owner, mode and access lists; a remark where it cannot be."""
     remark = _keep_owner(new, status)
-    os.fchmod(new, stat.S_IMODE(status.st_mode) & ~_PRIVILEGES)
-    if sys.platform == "linux":
-        with suppress(OSError):
-            _keep_attributes(new, old)
+    os.fchmod(new, _keep_attributes(new, old, stat.S_IMODE(status.st_mode) & ~_PRIVILEGES))
     return remark
 
 
-def _keep_attributes(new: int, old: int) -> None:
-    """Keep access lists and other attributes, as far as the system has such; rights of a program are not kept."""
-    for name in os.listxattr(old):
-        if not name.startswith("security."):
+def _keep_attributes(new: int, old: int, mode: int) -> int:
+    """Keep access lists and other attributes, as far as the system has such; rights of a program are not kept.
+
+    Gives the mode that the new file may have: with an access list, the group's rights in a mode are the most that
+    anybody on the list has, and without the list the group would have them.
+    """
+    kept = _list_attributes(old)
+    for name in _list_attributes(new):
+        if name in ACCESS_LISTS and name not in kept:  # its directory gave it one
+            with suppress(OSError):
+                os.removexattr(new, name)
+    for name in kept:
+        try:
             os.setxattr(new, name, os.getxattr(old, name))
+        except OSError:
+            mode &= ~stat.S_IRWXG if name in ACCESS_LISTS else ~0
+    return mode
+
+
+def _list_attributes(opened: int) -> list[str]:
+    if sys.platform != "linux":
+        return []
+    try:
+        return [name for name in os.listxattr(opened) if not name.startswith("security.")]
+    except OSError:
+        return []
 
 
 def _keep_owner(new: int, old: os.stat_result) -> str | None:
@@ -187,12 +206,12 @@ def _keep_owner(new: int, old: os.stat_result) -> str | None:
 
 
 def copy_status(old: int, new: int) -> None:
-    """Give a copy the owner, the mode and the times of what it was made from, as far as this user may."""
+    """Give a copy owner, mode, access lists and times of what it was made from, as far as this user may."""
     status = os.fstat(old)
     mode = stat.S_IMODE(status.st_mode)
     try:
         os.fchown(new, status.st_uid, status.st_gid)
     except PermissionError:
         mode &= ~_PRIVILEGES  # of another user, these are other rights
-    os.fchmod(new, mode)
+    os.fchmod(new, _keep_attributes(new, old, mode))
     os.utime(new, ns=(status.st_atime_ns, status.st_mtime_ns))

@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 from .confinement import Scope
@@ -20,6 +21,7 @@ from .stepping import Opened, split
 from .system import open_beneath
 
 MOST_LEVELS = 64
+_LOOK_UP = 500  # entries between two looks at the clock
 _UNDECIDED = (errno.ENOSYS, errno.EPERM, errno.EAGAIN, errno.ENAMETOOLONG)  # openat2 is missing, or cannot tell
 
 
@@ -53,6 +55,7 @@ class Tally:
     ignored: int = 0
     denied: int = 0
     unreadable: int = 0
+    overlong: int = 0
     cut: str | None = None
     notes: list[str] = field(default_factory=list[str])
 
@@ -63,6 +66,8 @@ class Tally:
             said.append(f"Partial: {self.cut}")
         if self.ignored:
             said.append(f"{_count(self.ignored)} left out by .gitignore; start the server with --no-gitignore for all.")
+        if self.overlong:
+            said.append(f"{self.overlong} .gitignore have more patterns than are followed; the first ones are.")
         if self.unreadable:
             said.append(f"{_count(self.unreadable)} could not be read.")
         return said
@@ -139,12 +144,14 @@ class Walk:
     def _look(self, path: str, level: int, fd: int, chain: tuple[Rules, ...]) -> tuple[Folder, tuple[Rules, ...]]:
         """Read one directory: what is left out is counted, what is denied is marked."""
         with scan(fd) as found:
-            every = sorted([(entry.name, kind_of(entry)) for entry in found])
+            room = self._bounds.most_entries - self._errand.seen
+            every = sorted([(entry.name, kind_of(entry)) for entry in islice(found, room + 1)])
         self._errand.seen += len(every)
         if self._bounds.gitignore and any(name == ".gitignore" for name, _ in every):
             rules = read_rules(fd, self._base + path)
-            chain = chain if rules is None else (*chain, rules)
-        room = self._bounds.most_entries - (self._errand.seen - len(every))
+            if rules is not None:
+                chain = (*chain, rules)
+                self.tally.overlong += rules.is_cut
         if len(every) > room:
             every = every[: max(room, 0)]
             self.tally.cut = f"{self._bounds.most_entries} entries are the most. Choose a smaller directory."
@@ -165,9 +172,17 @@ class Walk:
         kept = [each for each in every if each[1] != "directory" or not is_git_folder(each[0])]
         if chain:
             inner = self._base + path
-            kept = [each for each in kept if not judge(chain, inner, each[0], each[1] == "directory")]
+            kept = [each for each in self._until_late(kept) if not judge(chain, inner, each[0], each[1] == "directory")]
         self.tally.ignored += len(every) - len(kept)
         return kept
+
+    def _until_late(self, every: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+        """The entries as long as there is time: thousands of patterns on thousands of names take their while."""
+        for number, each in enumerate(every):
+            if number % _LOOK_UP == _LOOK_UP - 1 and self._errand.is_late:
+                self.tally.cut = "time was up in a directory with many entries and patterns. Choose a smaller one."
+                return
+            yield each
 
     def _outer_rules(self) -> Iterator[Rules]:
         """The files of the directories around the start, from the outermost that is served."""
