@@ -57,6 +57,18 @@ def test_a_known_statement_is_held_against_what_is_withheld_each_time(shop: Shop
     assert count(shop, policy, KEY, KEY, KEY)[2] == ["Sync"] * 3 + ["Query"]
 
 
+def test_each_question_about_a_table_takes_one_trip(shop: Shop) -> None:
+    async def play() -> list[list[str]]:
+        async with counted(shop, Policy()) as (database, bridge):
+            await bridge.take(database.describe_table("orders"))  # whose questions are described once
+            return [await bridge.take(database.list_tables()), await bridge.take(database.describe_table("orders"))]
+
+    with asyncio.Runner() as runner:
+        listed, described = runner.run(asyncio.wait_for(play(), 30))
+    assert listed == ["Sync", "Query"]
+    assert described == ["Sync"] * 9 + ["Query"]
+
+
 def test_rows_come_in_steps_of_one_trip_or_two(shop: Shop) -> None:
     many = "SELECT id FROM big"
 

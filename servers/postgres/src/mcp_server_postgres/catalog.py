@@ -72,14 +72,14 @@ async def find_denied(connection: Connection, policy: Policy) -> set[int]:
     """The relations that stand in no list. Names are compared here: the database may fold ASCII alone."""
     if not policy.deny_tables:
         return set()
-    named = [row["oid"] for row in await connection.fetch(_NAMES) if policy.denies(row["schema"], row["name"])]
-    return {row["oid"] for row in await connection.fetch(_WITH_WHAT_SHOWS_THEM, named)}
+    named = [row["oid"] for row in await connection.ask(_NAMES) if policy.denies(row["schema"], row["name"])]
+    return {row["oid"] for row in await connection.ask(_WITH_WHAT_SHOWS_THEM, named)}
 
 
 async def read_tables(connection: Connection, policy: Policy, path: list[str]) -> list[TableSummary]:
     """List what may be read."""
     denied = await find_denied(connection, policy)
-    return [TableSummary(**dict(row)) for row in await connection.fetch(_READ_TABLES, path) if row["oid"] not in denied]
+    return [TableSummary(**dict(row)) for row in await connection.ask(_READ_TABLES, path) if row["oid"] not in denied]
 
 
 def choose_tables(tables: list[TableSummary], schema: str | None, pattern: str | None) -> list[TableSummary]:
@@ -127,7 +127,7 @@ def _is_named(table: TableSummary, name: str, schema: str | None, folded: bool =
 
 async def find_unmatched(connection: Connection, policy: Policy) -> list[str]:
     """Name what the policy withholds and the database does not have."""
-    rows = await connection.fetch(
+    rows = await connection.ask(
         "SELECT n.nspname::text, c.relname::text, ARRAY(SELECT a.attname::text FROM pg_attribute a "
         "WHERE a.attrelid = c.oid AND NOT a.attisdropped) FROM pg_class c "
         "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')"
@@ -148,7 +148,7 @@ async def find_unmatched(connection: Connection, policy: Policy) -> list[str]:
 
 async def read_mark(connection: Connection) -> str:
     """What changes with every table, column or comment that is changed, made or dropped."""
-    (row,) = await connection.fetch(
+    (row,) = await connection.ask(
         "SELECT md5(concat("
         "(SELECT string_agg(c.oid || ':' || c.xmin || c.relname, ',' ORDER BY c.oid) FROM pg_class c "
         "JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname !~ '^pg_' "

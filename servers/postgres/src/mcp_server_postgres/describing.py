@@ -184,14 +184,14 @@ async def describe(
     connection: Connection, table: TableSummary, denied: set[int], masked: set[str], path: list[str]
 ) -> TableDescription:
     """Describe one table or view; what is denied is left out of it, and names in the search path need no schema."""
-    fetch, oid = connection.fetch, table.oid
-    (itself,) = await fetch(_SELF, oid, path)
-    columns = [ColumnDescription(**dict(row), masked=row["name"] in masked) for row in await fetch(_COLUMNS, oid, path)]
-    indexes = [Index(**dict(row)) for row in await fetch(_INDEXES, oid)]
-    keys = await fetch(_FOREIGN_KEYS, oid, path)
+    ask, oid = connection.ask, table.oid
+    (itself,) = await ask(_SELF, oid, path)
+    columns = [ColumnDescription(**dict(row), masked=row["name"] in masked) for row in await ask(_COLUMNS, oid, path)]
+    indexes = [Index(**dict(row)) for row in await ask(_INDEXES, oid)]
+    keys = await ask(_FOREIGN_KEYS, oid, path)
     keys = [row for row in keys if not denied.intersection((row["child"], row["parent"]))]
-    partitions = await fetch(_PARTITIONS, oid, path)
-    constraints = [row for row in await fetch(_CONSTRAINTS, oid) if row["parent"] not in denied]
+    partitions = await ask(_PARTITIONS, oid, path)
+    constraints = [row for row in await ask(_CONSTRAINTS, oid) if row["parent"] not in denied]
     described = TableDescription(
         name=table.name,
         schema=table.schema,
@@ -208,9 +208,9 @@ async def describe(
         foreign_keys=[_to_key(dict(row)) for row in keys if row["child"] == oid],
         referenced_by=[_to_key(dict(row)) for row in keys if row["parent"] == oid],
         constraints=[Constraint(row["name"], row["definition"]) for row in constraints],
-        triggers=[Trigger(row["name"], row["ddl"]) for row in await fetch(_TRIGGERS, oid)],
+        triggers=[Trigger(row["name"], row["ddl"]) for row in await ask(_TRIGGERS, oid)],
         row_security=itself["row_security"],
-        policies=[RowPolicy(**dict(row)) for row in await fetch(_POLICIES, oid)] if not denied else [],
+        policies=[RowPolicy(**dict(row)) for row in await ask(_POLICIES, oid)] if not denied else [],
         partition_key=itself["partition_key"],
         partition_of=None if itself["parent"] in denied else itself["partition_of"],
         partitions=[Partition(row["name"], row["bound"]) for row in partitions if row["oid"] not in denied],

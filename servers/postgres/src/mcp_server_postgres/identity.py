@@ -27,11 +27,11 @@ class Identity:
 async def assume(connection: Connection, identity: Identity) -> None:
     """Take on an identity until the transaction ends; refuses a role that the connection's own is no member of."""
     for name, value in identity.settings:
-        await connection.fetch(_SET, name, value)
+        await connection.ask(_SET, name, value)
     if identity.role is None:
         return
     try:
-        await connection.fetch(_SET, "role", identity.role)
+        await connection.ask(_SET, "role", identity.role)
     except Exception as error:
         if not state_of(error) or not is_known(error):
             raise
