@@ -13,11 +13,13 @@ import pytest
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span, get_tracer
 from tests.operations.recorder import PARENT, SPAN, TRACE, Recorder, attributes
 from tests.operations.watching import SECRET, Shop
-from tests.stage import LEGACY, META, MODERN, scene
+from tests.stage import LEGACY, META, MODERN, in_both_eras, scene
 from tests.transports.guests import Member, Modern
 
+from mcp_kernel import Context, ToolError
 from mcp_kernel.operations.logs import write_lines
 from mcp_kernel.testing.asgi import Site
+from mcp_kernel.testing.memory import Refused
 from mcp_kernel.transports.http import HttpApp
 
 if TYPE_CHECKING:
@@ -72,6 +74,40 @@ async def test_a_failure_is_recorded_without_its_text(connect: Connect) -> None:
         assert span.status.description == said
         assert SECRET not in span.to_json()
         assert "made-up" not in span.to_json()
+
+
+@in_both_eras
+@scene
+async def test_the_status_of_a_failure_is_the_code_that_was_sent(connect: Connect, revision: str) -> None:
+    shop = Shop()
+    recorder = Recorder(shop.server)
+
+    @shop.server.prompt()
+    async def poll(ctx: Context) -> str:
+        """Ask whoever cannot be asked."""
+        await ctx.sample("vote", "Well?")
+        return "never"
+
+    @shop.server.prompt()
+    async def grumble() -> str:
+        """Find fault with the request."""
+        raise ToolError("No such day")
+
+    asked: dict[str, dict[str, object]] = {
+        "resources/read": {"uri": "none://here"},
+        "prompts/get greet": {"name": "greet", "arguments": {}},
+        "prompts/get grumble": {"name": grumble.__name__},
+        "prompts/get poll": {"name": poll.__name__},
+    }
+    sent: dict[str, str] = {}
+    async with connect(shop.server, revision) as client:
+        for name, params in asked.items():
+            with pytest.raises(Refused) as refused:
+                await client.call(name.partition(" ")[0], params)
+            sent[name] = str(refused.value.code)
+    found = {name: attributes(recorder.named(name)) for name in asked}
+    assert {name: each["rpc.response.status_code"] for name, each in found.items()} == sent
+    assert [name for name, each in found.items() if "error.type" in each] == ["prompts/get poll"]
 
 
 @pytest.mark.parametrize("parent", ["", "00-0-0-0", PARENT.replace(TRACE, "0" * 32), "x" * 10_000, 17])

@@ -240,6 +240,45 @@ async def test_what_cannot_be_read_is_a_span_of_no_method(dial: Dial) -> None:
     assert not any("error.type" in each for each in found)
 
 
+HALF = "\\ud800"  # of a character, as JavaScript cuts them; no exporter can write it
+HOSTILE = [
+    '{"jsonrpc":"2.0","id":"k-1","method":"HALF","params":{"uri":"HALF"}}',
+    '{"jsonrpc":"2.0","id":"LONG","method":"LONG","params":{"_meta":{"traceparent":7,"tracestate":[]}}}',
+    '{"jsonrpc":"2.0","id":"k-2","method":"resources/read","params":{"uri":"HALF LONG","_meta":7}}',
+    '{"jsonrpc":"2.0","method":"notifications/LONG","params":{"uri":["x"],"_meta":[]}}',
+    '{"jsonrpc":"2.0","method":"HALF","params":{"_meta":{"traceparent":"LONG","tracestate":"HALF"}}}',
+    '{"jsonrpc":"2.0","id":"k-3","method":"x","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":{}}}}',
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@scene
+async def test_whatever_a_client_makes_up_is_short_in_a_span_and_can_be_exported(dial: Dial, text: str) -> None:
+    recorder = Recorder(server := Shop().server)
+    async with dial(server) as wire:
+        wire.send_bytes(text.replace("HALF", HALF).replace("LONG", "7" * 100_000).encode(), malformed=True)
+        await wire.quiet()
+        assert (await wire.call("ping")) == {}
+    (name,) = {*recorder.names()} - {"ping"}
+    (span,) = recorder.all(name)
+    assert name in ("_OTHER", "resources/read")
+    texts = [value for value in attributes(span).values() if isinstance(value, str)]
+    assert max(map(len, texts)) < 1100
+    assert "".join(texts).encode()
+
+
+@scene
+async def test_what_a_client_says_of_a_refusal_is_short_too(dial: Dial) -> None:
+    recorder = Recorder(server := Shop().server)
+    async with dial(server) as wire:
+        await shake_hands(wire, **FORMS)
+        call = wire.request("tools/call", {"name": "confirm"})
+        wire.refuse(await wire.question(), -1, "7" * 100_000)
+        await wire.answer(call)
+    said = recorder.named("elicitation/create").status.description
+    assert said == "7" * 1000
+
+
 # --- over HTTP ---
 
 

@@ -162,7 +162,7 @@ def _describe(message: Request | Notification, revision: str | None) -> Attribut
     if isinstance(version, str):
         found["mcp.protocol.version"] = version
     if message.method in spans.NAMED:
-        found[spans.NAMED[message.method]] = str(params.get("name"))
+        found[spans.NAMED[message.method]] = spans.spell(str(params.get("name")))
     return found
 
 
@@ -257,4 +257,4 @@ def _conclude(span: Span, ends: dict[str, str], message: str | None) -> None:
 
     span.set_attributes(ends)
     if "error.type" in ends:
-        span.set_status(Status(StatusCode.ERROR, message))
+        span.set_status(Status(StatusCode.ERROR, message and spans.spell(message)))

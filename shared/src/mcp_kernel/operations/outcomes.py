@@ -16,6 +16,7 @@ from mcp_kernel.errors import (
     ToolError,
     Unsupported,
 )
+from mcp_kernel.server.dispatch import blame
 from mcp_kernel.server.results import ToolResult
 
 if TYPE_CHECKING:
@@ -68,16 +69,18 @@ def of_error(exchange: Exchange, error: BaseException) -> Outcome:
     while isinstance(error, BaseExceptionGroup):  # of several the first is told, where all of them are told
         error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     if isinstance(error, ResourceNotFound):
-        return Outcome("error", "not_found", error.code)
+        return Outcome("error", "not_found", exchange.lower(error).code)
     if isinstance(error, ProtocolError):
         kind = _STATUSES.get(error.status) or _KINDS.get(error.code, "other")
         return Outcome("error", kind, error.code)
     if isinstance(error, Unsupported):
-        return Outcome("error", "missing_capability", MISSING_CAPABILITY)
+        told = exchange.describe_lack(error)
+        word, code = ("error", told.code) if isinstance(told, ProtocolError) else ("tool_error", None)
+        return Outcome(word, "missing_capability", code)
     if isinstance(error, (ToolError, *exchange.peer.server.tool_errors)):
         if exchange.request.method == "tools/call":
             return Outcome("tool_error", "limited" if _is_limited(exchange) else "tool")
-        return Outcome("error", "tool", INTERNAL_ERROR)
+        return Outcome("error", "tool", blame(exchange, error))
     return Outcome("error", "internal", INTERNAL_ERROR)
 
 

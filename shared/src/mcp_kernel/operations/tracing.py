@@ -156,6 +156,8 @@ def conclude(span: Span, outcome: Outcome, error: BaseException | None) -> dict[
         ends["error.type"] = type(error).__qualname__ if failed else str(outcome.code or outcome.word)
         if failed:
             span.add_event("exception", {"exception.type": ends["error.type"]})
-        span.set_status(Status(StatusCode.ERROR, error.message if isinstance(error, ProtocolError) else None))
+        span.set_status(
+            Status(StatusCode.ERROR, spans.spell(error.message) if isinstance(error, ProtocolError) else None)
+        )
     span.set_attributes(ends)
     return ends

@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from mcp_kernel.server.exchange import Exchange
     from mcp_kernel.server.peer import Peer
 
-_LONGEST = 1000  # characters of what a client says went wrong
-
 
 class MessageTracing:
     """The server's `Tracer`."""
@@ -125,7 +123,7 @@ class MessageTracing:
         if isinstance(said, Failure):
             ends = {"rpc.response.status_code": str(said.code), "error.type": str(said.code)}
             span.set_attributes(ends)
-            span.set_status(Status(StatusCode.ERROR, said.message[:_LONGEST]))
+            span.set_status(Status(StatusCode.ERROR, spans.spell(said.message)))
         span.end()
         self._called.record(perf_counter() - began, {**spans.keep(attributes), **ends})
 

@@ -68,15 +68,20 @@ def describe(message: Request | Notification) -> Attributes:
     method = name_method(message.method)
     found: Attributes = {"mcp.method.name": method}
     if method == OTHER:
-        found["rpc.method_original"] = message.method[:_LONGEST]
+        found["rpc.method_original"] = spell(message.method)
     if isinstance(message, Request):
-        found["jsonrpc.request.id"] = str(message.id)[:_LONGEST]
+        found["jsonrpc.request.id"] = spell(str(message.id))
     if method == "tools/call":
         found["gen_ai.operation.name"] = "execute_tool"
     uri = message.params.get("uri")
     if isinstance(uri, str) and method != OTHER:
-        found["mcp.resource.uri"] = uri[:_LONGEST]
+        found["mcp.resource.uri"] = spell(uri)
     return found
+
+
+def spell(text: str) -> str:
+    """A text that a peer chose, as an exporter can write it: cut, and lone surrogates, which are no UTF-8, escaped."""
+    return text[:_LONGEST].encode("utf-8", "backslashreplace").decode()
 
 
 def name_span(attributes: Mapping[str, str | int]) -> str:

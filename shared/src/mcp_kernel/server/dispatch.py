@@ -220,10 +220,10 @@ def _answer_error(exchange: Exchange, error: Exception) -> None:
     elif exchange.request.method == "tools/call":
         exchange.finish(error_result(str(error)))
     else:
-        exchange.fail(ProtocolError(_blame(exchange, error), str(error)))
+        exchange.fail(ProtocolError(blame(exchange, error), str(error)))
 
 
-def _blame(exchange: Exchange, error: Exception) -> int:
+def blame(exchange: Exchange, error: BaseException) -> int:
     """The code of a refusal where there is no model to tell: was it the request, or what became of it here?"""
     unblamed = (Declined, *exchange.peer.server.own_failures)
     return INTERNAL_ERROR if isinstance(error, unblamed) else INVALID_PARAMS

@@ -161,15 +161,28 @@ class Exchange(ABC):
 
     def fail(self, error: ProtocolError) -> None:
         """Send the error as the answer."""
+        error = self.lower(error)
         failure = Failure(self.request.id, error.code, error.message, error.data, error.status)
         if error.status == _UNAVAILABLE:
             self.headers = (*self.headers, RETRY_SOON)
         self._send(encode(failure), error.status)
 
+    def lower(self, error: ProtocolError) -> ProtocolError:
+        """Bring an error into the form of the era."""
+        return error
+
     def refuse(self, error: Unsupported) -> None:
         """Answer that the client lacks the capability that the request needs."""
+        refusal = self.describe_lack(error)
+        if isinstance(refusal, ProtocolError):
+            self.fail(refusal)
+        else:
+            self.finish(refusal)
+
+    def describe_lack(self, error: Unsupported) -> ProtocolError | ToolResult:
+        """What a client is told that lacks a capability."""
         data = {"requiredCapabilities": error.required}
-        self.fail(ProtocolError(MISSING_CAPABILITY, str(error), data, status=400))
+        return ProtocolError(MISSING_CAPABILITY, str(error), data, status=400)
 
     def _send(self, data: bytes, status: int = 200) -> None:
         if not self.answered:

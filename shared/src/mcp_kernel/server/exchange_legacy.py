@@ -48,16 +48,15 @@ class LegacyExchange(Exchange):
     def describe(self, item: JsonObject) -> JsonObject:
         return legacy.lower_named(item, self.caller.revision)
 
-    def fail(self, error: ProtocolError) -> None:
+    def lower(self, error: ProtocolError) -> ProtocolError:
         if isinstance(error, ResourceNotFound):
-            error = ProtocolError(RESOURCE_NOT_FOUND, error.message, error.data)
-        super().fail(error)
+            return ProtocolError(RESOURCE_NOT_FOUND, error.message, error.data)
+        return error
 
-    def refuse(self, error: Unsupported) -> None:
+    def describe_lack(self, error: Unsupported) -> ProtocolError | ToolResult:
         if self.request.method == "tools/call":
-            self.finish(error_result(f"{error} Nothing was done."))
-        else:
-            self.fail(ProtocolError(INTERNAL_ERROR, str(error)))
+            return error_result(f"{error} Nothing was done.")
+        return ProtocolError(INTERNAL_ERROR, str(error))
 
     def _render(self, result: ToolResult) -> JsonObject | Prepared:
         revision = self.caller.revision
