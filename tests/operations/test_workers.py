@@ -46,6 +46,13 @@ def test_what_cannot_be_served_by_several_is_refused_at_the_start(options: list[
     assert said in done.stderr
 
 
+def test_a_store_that_is_not_there_is_told_at_the_start_and_waited_for(tmp_path: Path) -> None:
+    store = f"unix://user:hush-7741@{tmp_path}/redis.sock"
+    with Listening("--store", store) as server:
+        assert "--store cannot be used now: Error 2 connecting to" in server.log()
+        assert "hush-7741" not in server.log()
+
+
 @pytest.mark.slow
 def test_a_session_is_served_by_every_worker_and_a_dead_one_is_replaced() -> None:
     with RedisServer() as store, Listening("--workers", "2", "--store", store.url) as server:

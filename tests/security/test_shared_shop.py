@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from tests.security.shared_shop import SECRET, enter, hear, open_shop, tells
@@ -236,3 +236,21 @@ async def test_answers_of_one_are_not_given_to_another(shop: str, revision: str)
             assert "Ada" in await hear(client, "query", sql=sql)
         async with enter(shop, "ann", revision) as client:
             assert "Ada" not in await hear(client, "query", sql=sql)
+
+
+@in_both_eras
+@scene
+async def test_a_key_of_one_is_not_anothers(shop: str, revision: str) -> None:
+    """Keys that models make are no secrets: `1`, `log-2026-07-28`."""
+    key = f"log {revision}"
+
+    async def insert(who: str, said: str) -> dict[str, object]:
+        async with enter(shop, who, revision) as client:
+            data = {"table": "logs", "data": {"said": said}, "idempotency_key": key}
+            result = await client.call_tool("insert_record", data)
+            return cast("dict[str, object]", result.structured)
+
+    first = await insert("root", "one row")
+    same, other = await insert("dev", "one row"), await insert("root", "one row")
+    assert (first["replayed"], same["replayed"], other["replayed"]) == (False, False, True)
+    assert same["rowid"] != first["rowid"] == other["rowid"]

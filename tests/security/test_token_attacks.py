@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NOW: Final = 1_000_000.0
+ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256
 DEEP: Final = b'{"a":' * 5000 + b"1" + b"}" * 5000
 PEM: Final = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
@@ -45,6 +46,11 @@ def swapped(authority: Authority, part: int, data: bytes) -> str:
     parts = authority.token().split(".")
     parts[part] = encode(data)
     return ".".join(parts)
+
+
+def twice(authority: Authority) -> bytes:
+    """Claims of which the last audience is another's, which is the one that counts for most readers."""
+    return json.dumps(authority.claims()).encode()[:-1] + b',"aud":"https://club.example"}'
 
 
 def bent(authority: Authority) -> str:
@@ -110,6 +116,15 @@ FORGED: dict[str, Callable[[Authority], str]] = {
     "signature cut": lambda a: a.token()[:-4],
     "signature bent": bent,
     "signature of zeros": lambda a: swapped(a, 2, bytes(64)),
+    "signature of the curve's order": lambda a: swapped(a, 2, ORDER.to_bytes(32, "big") * 2),
+    "signature of zeros in DER": lambda a: swapped(a, 2, b"\x30\x06\x02\x01\x00\x02\x01\x00"),
+    "token in a token": lambda a: a.sign({"alg": "ES256", "kid": "ec", "cty": "JWT"}, a.token().encode()),
+    "refresh token": lambda a: a.token("ec", {"typ": "rt+jwt"}),
+    "kid with a zero": lambda a: a.token("ec", {"kid": "ec\0"}),
+    "kid in capitals": lambda a: a.token("ec", {"kid": "EC"}),
+    "kid empty": lambda a: a.token("ec", {"kid": ""}),
+    "kid half a character": lambda a: a.token("ec", {"kid": "\ud800"}),
+    "aud said twice": lambda a: a.sign({"alg": "ES256", "kid": "ec"}, twice(a)),
     "signature of another token": lambda a: a.token().rpartition(".")[0] + "." + a.token(jti="x").rpartition(".")[2],
     "claims changed": risen,
     "two parts": lambda a: a.token().rpartition(".")[0],
@@ -166,11 +181,18 @@ CLAIMED: list[dict[str, Any]] = [
     {"aud": "*"},
     {"sub": None, "client_id": None},
     {"sub": "", "client_id": ""},
+    {"sub": "\ud800"},
+    {"scope": "mcp \udfff"},
     {"sub": 7, "client_id": ["app"]},
     {"cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}},
     {"cnf": {"x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}},
     {"cnf": None, "exp": NOW - 60},
     {"cnf": {}},
+    {"typ": "ID"},
+    {"typ": "Refresh"},
+    {"token_use": "id"},
+    {"at_hash": "77QmUPtjPfzWtF2AnpK9RQ"},
+    {"c_hash": "LDktKdoQak3Pk0cnXxCltA", "nonce": "n"},
 ]
 
 
@@ -200,6 +222,14 @@ async def test_a_forged_token_lets_nobody_in(tmp_path: Path, name: str) -> None:
 async def test_a_token_that_claims_the_wrong_thing_lets_nobody_in(tmp_path: Path, claims: dict[str, Any]) -> None:
     authority = Authority()
     await assert_refused(tmp_path, authority, bearer(authority.token(**claims)))
+
+
+@pytest.mark.parametrize("claims", [{"typ": "Bearer"}, {"token_use": "access"}, {"typ": 1, "nonce": "n"}], ids=str)
+@scene
+async def test_a_token_for_access_may_say_so(tmp_path: Path, claims: dict[str, Any]) -> None:
+    authority = Authority()
+    async with authority.entrance(tmp_path).visit() as site:
+        assert await knock(site, bearer(authority.token(**claims))).started() == 200
 
 
 @pytest.mark.parametrize("headers", [{"alg": "ES256"}, {"alg": "ES256", "x": "y"}, {"jku": "https://evil.example/x"}])

@@ -125,14 +125,14 @@ class Database:
         return await self._read(lambda reader: catalog.write_ddl(reader, table))
 
     async def insert_record(
-        self, table: str, data: Mapping[str, object], idempotency_key: str | None = None
+        self, table: str, data: Mapping[str, object], idempotency_key: str | None = None, owner: str = ""
     ) -> writing.InsertResult:
-        """Insert one row; only where the policy allows writing."""
+        """Insert one row; only where the policy allows writing. A key is its owner's, where somebody is known."""
         leash = Leash(self.policy.query_timeout)
         if not self.policy.allow_write:
             raise Refusal("This database is served read-only. Only the operator can change that, with --allow-write.")
         target = await self._use(lambda reader: writing.resolve(reader, table, data), leash)
-        return await writing.insert(self.path, target, idempotency_key, leash)
+        return await writing.insert(self.path, target, writing.spell_key(idempotency_key, owner), leash)
 
     async def policy_warnings(self) -> list[str]:
         """Name what is denied or masked but not in the file: a misspelling there is a silent hole."""

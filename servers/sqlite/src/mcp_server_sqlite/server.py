@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mcp_kernel import Server
+from mcp_kernel import Context, Server
 from mcp_kernel.toolkits import sql
 
 from . import __version__
@@ -83,7 +83,7 @@ def _add_insert(server: Server, seen: sql.Seen) -> None:
     @server.tool(destructive=False, open_world=False)
     @seen.bind
     async def insert_record(  # pyright: ignore[reportUnusedFunction]  # registered
-        database: Database, table: str, data: dict[str, object], idempotency_key: str | None = None
+        database: Database, table: str, data: dict[str, object], context: Context, idempotency_key: str | None = None
     ) -> InsertResult:
         """Insert one row into a table.
 
@@ -92,4 +92,5 @@ def _add_insert(server: Server, seen: sql.Seen) -> None:
             data: Column names to values; columns that are left out get their defaults.
             idempotency_key: Repeating a call with the same key gives the first answer again and inserts nothing.
         """
-        return await database.insert_record(table, data, idempotency_key)
+        owner = "" if context.principal is None else context.principal.name
+        return await database.insert_record(table, data, idempotency_key, owner)

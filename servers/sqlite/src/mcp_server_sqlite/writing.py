@@ -95,6 +95,13 @@ def resolve(reader: Reader, table: str, data: Mapping[str, object]) -> Target:
     return Target(name, values, not without_rowid and kind == "table", withheld)
 
 
+def spell_key(key: str | None, owner: str) -> str | None:
+    """The form in which a key is kept: one that others have chosen too is not the same. Raises `Refusal`."""
+    if key is not None and not 1 <= len(key) <= LONGEST_KEY:
+        raise Refusal(f"idempotency_key must have 1 to {LONGEST_KEY} characters.")
+    return f"{owner}\n{key}" if key is not None and owner else key
+
+
 async def insert(path: Path, target: Target, key: str | None, leash: Leash) -> InsertResult:
     """Insert the row in one transaction.
 
@@ -103,8 +110,6 @@ async def insert(path: Path, target: Target, key: str | None, leash: Leash) -> I
     forgets at a restart; a file beside the database can be one row ahead or behind. The price is one table more in a
     file that other programs may share; it is made only when a caller sends a key.
     """
-    if key is not None and not 1 <= len(key) <= LONGEST_KEY:
-        raise Refusal(f"idempotency_key must have 1 to {LONGEST_KEY} characters.")
     work = asyncio.ensure_future(asyncio.to_thread(_insert, path, target, key, leash))
     try:
         return await asyncio.shield(work)

@@ -87,7 +87,10 @@ class Role:
         patterns = self.patterns.get(sort, ())
         if sort == "resources" and _is_winding(name):  # what it names is decided behind the pattern's back
             patterns = tuple(each for each in patterns if each.text == _ALL)
-        if not any(pattern.fits(name) for pattern in patterns):
+        for pattern in patterns:  # a generator would cost more than what it asks
+            if pattern.fits(name):
+                break
+        else:
             return False
         return sort != "tools" or arguments is None or self.unfit(name, arguments) is None
 
@@ -129,15 +132,19 @@ class View:
         self.has_figures = any(role.metrics for role in roles)
 
     def allows(self, sort: Sort, name: str, arguments: Mapping[str, object] | None = None) -> bool:
-        return any(role.allows(sort, name, arguments) for role in self._roles)
+        for role in self._roles:  # noqa: SIM110  # a generator would cost more than what it asks
+            if role.allows(sort, name, arguments):
+                return True
+        return False
 
     def has_rules(self, tool: str) -> bool:
         return any(tool in role.arguments for role in self._roles)
 
     def denied_tables(self, sort: Sort, name: str, arguments: Mapping[str, object] | None = None) -> frozenset[str]:
         """All that any role denies where none allows the use as a whole, as with one member of a template."""
-        concerned = [role for role in self._roles if role.allows(sort, name, arguments)]
-        denied = [role.deny_tables for role in concerned]
+        denied = [role.deny_tables for role in self._roles if role.allows(sort, name, arguments)]
+        if len(denied) == 1:
+            return denied[0]
         if not denied:
             return frozenset[str]().union(*(role.deny_tables for role in self._roles))
         return frozenset[str](denied[0]).intersection(*denied[1:])
@@ -161,10 +168,17 @@ class Policy:
     def __init__(self, roles: Iterable[Role] = ()) -> None:
         self.roles = {role.name: role for role in roles}
         self._views: dict[frozenset[str], View] = {}
+        self._shown: dict[tuple[str, ...], View] = {}  # the same by roles as they are held, where all are known
 
     def view(self, principal: Principal | None) -> View:
         """The view of a principal's roles; one that the file does not know adds nothing."""
-        return self.view_of(() if principal is None else principal.roles)
+        names = () if principal is None else principal.roles
+        view = self._shown.get(names)
+        if view is None:
+            view = self.view_of(names)
+            if all(name in self.roles for name in names):
+                self._shown[names] = view
+        return view
 
     def view_of(self, names: Iterable[str]) -> View:
         """The view of roles by their names."""

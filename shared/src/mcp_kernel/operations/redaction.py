@@ -33,6 +33,8 @@ SECRETS: Final = (
 _CUT: Final = "[cut]"
 _LONGEST: Final = 1000  # characters of a text
 _LONGEST_NAME: Final = 200
+_MOST_KNOWN: Final = 1000  # names of which it is known whether they are secret
+_LONGEST_KNOWN: Final = 64  # characters of such a name
 _ROOM: Final = 16_384  # characters of all arguments together
 _USER: Final = re.compile(r"(?<=://)[^/?#@\s]*@")  # of a URI: a name, and often a password
 
@@ -49,6 +51,7 @@ class Redaction:
         patterns = [*SECRETS, *(_simplify(name) for name in names)]
         self._secret = re.compile("|".join(translate(pattern) for pattern in patterns))
         self._form = form
+        self._known: dict[str, bool] = {}  # names of arguments, which are the same in call after call
 
     def apply(self, arguments: object) -> object:
         """Return what is written of arguments; None for nothing."""
@@ -60,7 +63,12 @@ class Redaction:
 
     def is_secret(self, name: str) -> bool:
         """Tell whether a value of this name must not be seen."""
-        return self._secret.fullmatch(_simplify(name)) is not None
+        found = self._known.get(name)
+        if found is None:
+            found = self._secret.fullmatch(_simplify(name)) is not None
+            if len(self._known) < _MOST_KNOWN and len(name) <= _LONGEST_KNOWN:
+                self._known[name] = found
+        return found
 
     def _walk(self, value: object, room: _Room | None) -> object:
         if room is not None and not room.take(8):

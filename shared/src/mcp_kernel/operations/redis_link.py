@@ -17,11 +17,13 @@ from os import urandom
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from pydantic_core import from_json, to_json
+from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as ConnectionBroken
 from redis.exceptions import RedisError
+from redis.retry import Retry as BlockingRetry
 
 from mcp_kernel.operations.redis_sessions import RedisSessions
 from mcp_kernel.server.store import StoreGone
@@ -294,6 +296,17 @@ class RedisLink:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.redis.aclose()
+
+
+def find_trouble(url: str) -> str | None:
+    """Say why a store cannot be used now; None where it can. It waits a second at most for each of two answers."""
+    never = BlockingRetry(NoBackoff(), 0)
+    with BlockingRedis.from_url(url, socket_timeout=1, socket_connect_timeout=1, retry=never) as store:  # pyright: ignore[reportUnknownMemberType]  # its options have no types
+        try:
+            store.ping()  # pyright: ignore[reportUnknownMemberType]  # as above
+        except (RedisError, OSError) as error:
+            return str(error)
+    return None
 
 
 def _forget(start: asyncio.Task[None]) -> None:

@@ -37,6 +37,7 @@ def share_as_asked(server: Server, store: str, workers: int, transport: str) -> 
             raise ValueError(f"--workers {workers} {_ALONE}")
         return None
     try:
+        from mcp_kernel.operations.redis_link import find_trouble
         from mcp_kernel.operations.redis_store import share
     except ImportError:
         raise ValueError("--store redis://… needs the package redis: install mcp-kernel[redis]") from None
@@ -44,6 +45,9 @@ def share_as_asked(server: Server, store: str, workers: int, transport: str) -> 
         link = share(server, store)
     except ValueError as error:
         raise ValueError(f"--store takes memory, redis://, rediss:// or unix://: {error}") from None
+    trouble = find_trouble(store)
+    if trouble is not None:
+        sys.stderr.write(f"--store cannot be used now: {trouble} What needs it is refused until it can be.\n")
     file = os.environ.get("MCP_STATE_KEY_FILE")
     if file:
         server.state_key = _read_key(Path(file))

@@ -18,6 +18,8 @@ from mcp_kernel.auth.resource.settings import Jwt
 from mcp_kernel.auth.resource.tokens import Claims, Rejected, require_audience, require_life
 
 _TYPES: Final = frozenset(("", "jwt", "at+jwt", "application/jwt", "application/at+jwt"))
+_OTHER: Final = frozenset(("id", "refresh", "offline", "logout"))  # what a claim calls a token that is for other uses
+_BESIDE: Final = frozenset(("at_hash", "c_hash"))
 _LONGEST: Final = 256  # characters of a key's name
 _PARTS: Final = 3
 _TRIES: Final = 8  # keys of one algorithm, where a token does not say which
@@ -39,6 +41,8 @@ class JwtVerifier:
         claims = _parse(self._check_signature(token, keys, algorithm))
         if claims.get("iss") != self._settings.issuer:
             raise Rejected("The token is of another issuer (iss)")
+        if _says_other(claims):
+            raise Rejected("The token is no access token")
         require_audience(claims, resource)
         require_life(claims, self._now(), self._settings.leeway, required=True)
         return claims
@@ -71,6 +75,16 @@ class JwtVerifier:
     async def close(self) -> None:
         """Leave nothing behind."""
         await self._keys.close()
+
+
+def _says_other(claims: Claims) -> bool:
+    """Whether a token says in its claims that it is for something else than access, as some issuers have it.
+
+    Those of OpenID Connect that tell whom somebody is have the hash of what came beside them.
+    """
+    said = (claims.get("typ"), claims.get("token_use"))
+    kinds = {kind.lower() for kind in said if isinstance(kind, str)}
+    return not (_OTHER.isdisjoint(kinds) and _BESIDE.isdisjoint(claims))
 
 
 def _decode(part: str) -> bytes:

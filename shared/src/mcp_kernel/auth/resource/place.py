@@ -41,6 +41,8 @@ class Place:
 
     def trusts(self, knock: Knock) -> bool:
         """Whether a request comes from a trusted proxy."""
+        if not self._proxies:
+            return False
         try:
             address = ipaddress.ip_address(knock.client or "")
         except ValueError:

@@ -36,16 +36,20 @@ class Seen:
         self._checked: set[tuple[str, frozenset[str]]] = set()
 
     def bind(self, function: Handler) -> Handler:
-        """Return a handler as clients see it; `function` takes a parameter `database`."""
+        """Return a handler as clients see it; `function` takes a parameter `database`, and may take `context`."""
+        signature = inspect.signature(function)
+        takes_context = _CONTEXT in signature.parameters
 
         @functools.wraps(function)
         async def bound(database: Database, context: Context, **arguments: object) -> object:
+            if takes_context:
+                arguments[_CONTEXT] = context
             return await function(database=await self.narrow(database, context), **arguments)
 
-        signature = inspect.signature(function)
         context = inspect.Parameter(_CONTEXT, inspect.Parameter.KEYWORD_ONLY)
+        others = [each for each in signature.parameters.values() if each.name != _CONTEXT]
         hints = typing.get_type_hints(function, include_extras=True)
-        bound.__signature__ = signature.replace(parameters=[*signature.parameters.values(), context])  # pyright: ignore[reportAttributeAccessIssue]  # what inspect reads
+        bound.__signature__ = signature.replace(parameters=[*others, context])  # pyright: ignore[reportAttributeAccessIssue]  # what inspect reads
         bound.__annotations__ = {**hints, _CONTEXT: Context}
         return self.databases.bind(bound)
 
