@@ -6,6 +6,7 @@ import logging
 import random
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
@@ -26,7 +27,7 @@ Known = dict[int, set[int | None]]  # by number of a document: the versions that
 
 
 class Writer:
-    """A program that writes until it is killed; it loads at once, and begins when it is told to."""
+    """A program that writes until it is killed; it loads at once, begins when told to, and ends with its block."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         command = [sys.executable, "-m", "tests.servers.vector.writer", str(folder), str(seed)]
@@ -35,6 +36,14 @@ class Writer:
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
         self._said: list[list[str]] = []
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        with self.process:
+            pass
 
     def begin(self) -> None:
         stdin = self._pipe(self.process.stdin)
@@ -93,16 +102,16 @@ def test_a_kill_at_any_moment_loses_nothing(shelf: Opener, tmp_path: Path) -> No
     chance = random.Random(7)
     make_collection(tmp_path, 20)  # so that kills hit Chroma's own saving too
     known: Known = {}
-    waiting = Writer(tmp_path, 0)
-    for seed in range(ROUNDS):
-        process, waiting = waiting, Writer(tmp_path, seed + 1)
-        process.begin()
-        process.hear(chance.randrange(1, 40))
-        learn(known, process.kill(chance.random() * 0.1))
-        opened = shelf(tmp_path)
-        check(opened, known)
-        opened.close()
-    waiting.kill()
+    with ExitStack() as waiting:
+        following = waiting.enter_context(Writer(tmp_path, 0))
+        for seed in range(ROUNDS):
+            process, following = following, waiting.enter_context(Writer(tmp_path, seed + 1))
+            process.begin()
+            process.hear(chance.randrange(1, 40))
+            learn(known, process.kill(chance.random() * 0.1))
+            opened = shelf(tmp_path)
+            check(opened, known)
+            opened.close()
 
 
 def saving(folder: Path) -> float:
@@ -116,10 +125,10 @@ def test_a_kill_while_chroma_saves_its_vectors_loses_nothing(
 ) -> None:
     make_collection(tmp_path, 20)
     known: Known = {}
-    waiting = Writer(tmp_path, 0)
-    with caplog.at_level(logging.WARNING, "mcp_server_vector"):
+    with caplog.at_level(logging.WARNING, "mcp_server_vector"), ExitStack() as waiting:
+        following = waiting.enter_context(Writer(tmp_path, 0))
         for seed in range(SAVINGS):
-            process, waiting = waiting, Writer(tmp_path, seed + 1)
+            process, following = following, waiting.enter_context(Writer(tmp_path, seed + 1))
             process.begin()
             process.hear(2 + seed)
             before = saving(tmp_path)
@@ -129,22 +138,21 @@ def test_a_kill_while_chroma_saves_its_vectors_loses_nothing(
             opened = shelf(tmp_path)
             check(opened, known)
             opened.close()
-    waiting.kill()
     assert [record for record in caplog.records if "damaged" in record.message], "no kill came while it saved"
 
 
 @pytest.mark.slow
 def test_two_writers_on_one_directory_and_one_of_them_killed_lose_nothing(shelf: Opener, tmp_path: Path) -> None:
     make_collection(tmp_path, 20)
-    one, two = Writer(tmp_path, 1), Writer(tmp_path, 2)
-    for each in (one, two):
-        each.begin()
-    for _ in range(20):  # in turn: neither shuts the other out
-        one.hear(2)
-        two.hear(2)
-    one.process.kill()
-    two.hear(10)
-    both = [one.kill(), two.kill()]
+    with Writer(tmp_path, 1) as one, Writer(tmp_path, 2) as two:
+        for each in (one, two):
+            each.begin()
+        for _ in range(20):  # in turn: neither shuts the other out
+            one.hear(2)
+            two.hear(2)
+        one.process.kill()
+        two.hear(10)
+        both = [one.kill(), two.kill()]
     known: Known = {number: {None} for number in range(40)}
     for said in both:  # who came last is not known
         for _, number, version in said:

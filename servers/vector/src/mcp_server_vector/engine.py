@@ -8,7 +8,7 @@ import logging
 import sqlite3
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
@@ -207,10 +207,13 @@ class Engine:
             collection.name,
         )
 
-    async def upsert(self, collection: Collection, chunks: Sequence[Chunk], vectors: Vectors) -> None:
-        """Write chunks into Chroma; the collection is loaded, and the lock held."""
-        with self._watched():
-            await self.call(self.chroma.upsert, collection, chunks, vectors)
+    async def replace(
+        self, collection: Collection, chunks: Sequence[Chunk], vectors: Vectors, old: Sequence[str]
+    ) -> None:
+        """Write chunks into Chroma, in place of old ones; the collection is loaded, and the lock held."""
+        async with self._gate.alone() if old else nullcontext():  # nobody here looks while neither is there
+            with self._watched():
+                await self.call(self.chroma.replace, collection, chunks, vectors, old)
         await self._keep(collection)
 
     async def remove(self, collection: Collection, ids: Sequence[str]) -> None:

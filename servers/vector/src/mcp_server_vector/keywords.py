@@ -162,7 +162,6 @@ class Keywords:
             yield
             await self._writer.execute("COMMIT")
         except BaseException:
-            self._numbers.clear()  # one of them may be taken back
             with suppress(sqlite3.Error):  # on a full disk SQLite has rolled back by itself
                 await self._writer.execute("ROLLBACK")
             raise
@@ -262,9 +261,9 @@ class Keywords:
         await self._writer.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", values)
 
     async def _number(self, uuid: str) -> int | None:
-        """The number of a collection, which never changes."""
+        """The number of a collection, which never changes; the reader does not see one that may be taken back."""
         if uuid not in self._numbers:
-            rows = await self._writer.execute_fetchall("SELECT id FROM collections WHERE uuid = ?", (uuid,))
+            rows = await self._reader.execute_fetchall("SELECT id FROM collections WHERE uuid = ?", (uuid,))
             self._numbers.update((uuid, int(row[0])) for row in rows)
         return self._numbers.get(uuid)
 

@@ -219,8 +219,14 @@ class Chroma:
 
     # --- chunks ---
 
-    def upsert(self, collection: Collection, chunks: Sequence[Chunk], vectors: Vectors) -> None:
-        """Write chunks. Chroma merges metadata: a key that shall go is given as None."""
+    def replace(self, collection: Collection, chunks: Sequence[Chunk], vectors: Vectors, old: Sequence[str]) -> None:
+        """Delete chunks and write others, which may have their ids.
+
+        Written over, a vector is moved within Chroma's graph, and now and then it, or one that is written beside it, is
+        left where no search comes by (docs/decisions/0040-no-vector-is-moved.md).
+        """
+        if old:
+            self.delete(collection, old)
         with _clearly(writing=True):
             collection.handle.upsert(
                 ids=[chunk.id for chunk in chunks],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -13,7 +13,7 @@ from .embedders import Embedder
 from .engine import Engine, to_entries
 from .keywords import Pending
 from .records import Indexed, Outcome
-from .rules import Metadata, Scalar, check_id, check_metadata, check_text, fingerprint, make_id
+from .rules import Metadata, check_id, check_metadata, check_text, fingerprint, make_id
 from .vectors import CHUNKS, DOCUMENT, HASH, HEADING, START, Chunk, Collection, check_embedder, chunk_id
 
 _BATCH: Final = 250  # passages embedded and written at a time
@@ -43,28 +43,27 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A document in passages, and the metadata that all of them carry, with None for keys that shall go."""
+    """A document in passages, and the metadata that all of them carry."""
 
     draft: Draft
     total: int
     pieces: Iterable[passages.Passage]
-    metadata: Mapping[str, Scalar | None]
+    metadata: Metadata
 
     @classmethod
-    def make(cls, draft: Draft, old: Iterable[Chunk]) -> Layout:
+    def make(cls, draft: Draft) -> Layout:
         """Cut a document; one of many passages is cut twice, so that they are never held all at once."""
         pieces = list(islice(passages.split(draft.text), _BATCH + 1))
         whole = len(pieces) <= _BATCH
         total = len(pieces) if whole else sum(1 for _ in passages.split(draft.text))
-        merged: dict[str, Scalar | None] = {key: None for chunk in old for key in chunk.metadata}
-        own: dict[str, Scalar] = {DOCUMENT: draft.id} if total == 1 else {DOCUMENT: draft.id, CHUNKS: total}
-        return cls(draft, total, pieces if whole else passages.split(draft.text), {**merged, **draft.metadata, **own})
+        own: Metadata = {DOCUMENT: draft.id} if total == 1 else {DOCUMENT: draft.id, CHUNKS: total}
+        return cls(draft, total, pieces if whole else passages.split(draft.text), {**draft.metadata, **own})
 
     def chunks(self) -> Iterator[tuple[Chunk, str]]:
         """The passages as they are stored, each with what is embedded of it; what goes without saying is not said,
         since each key takes Chroma as long as a tenth of a passage."""
         for piece in self.pieces:
-            place: dict[str, Scalar | None] = dict(self.metadata)
+            place = dict(self.metadata)
             if piece.position == 0:
                 place[HASH] = self.draft.hash
             if piece.start:
@@ -136,29 +135,47 @@ class Writer:
         ids = [draft.id for draft in drafts]
         collection = await self._load(name)
         old = {} if collection is None else await self._chunks_of(collection, ids)
-        layouts = [Layout.make(draft, old.get(draft.id, ())) for draft in drafts]
+        there = {chunk.id for chunks in old.values() for chunk in chunks}
+        layouts = [Layout.make(draft) for draft in drafts]
         waiting = (each for layout in layouts for each in layout.chunks())
         batch = list(islice(waiting, _BATCH))
-        vectors = await engine.call(embedder.embed, [searchable for _, searchable in batch])
         if collection is None:
-            collection = await engine.call(engine.chroma.create, name, embedder.name, int(vectors.shape[1]))
-            check_embedder(collection, embedder.name)
-            collection = await engine.load(collection)
+            collection = await self._create(name, embedder, batch[0][1])
         await engine.keywords.add_collection(collection.uuid)
         async with engine.keywords.writing():
             await engine.keywords.remove(collection.uuid, ids)
             while batch:
+                await self._write(collection, batch, there, embedder)
                 chunks = [chunk for chunk, _ in batch]
-                await engine.upsert(collection, chunks, vectors)
                 await engine.keywords.remove_chunks(collection.uuid, [chunk.id for chunk in chunks])
                 await engine.keywords.put(collection.uuid, to_entries(chunks))
                 batch = list(islice(waiting, _BATCH))
-                if batch:
-                    vectors = await engine.call(embedder.embed, [searchable for _, searchable in batch])
             totals = {layout.draft.id: layout.total for layout in layouts}
             await engine.remove(collection, list(_find_stale(old, totals)))
             await engine.keywords.settle(name, ids)
         return totals
+
+    async def _create(self, name: str, embedder: Embedder, text: str) -> Collection:
+        engine = self._engine
+        vectors = await engine.call(embedder.embed, [text])
+        collection = await engine.call(engine.chroma.create, name, embedder.name, int(vectors.shape[1]))
+        check_embedder(collection, embedder.name)
+        return await engine.load(collection)
+
+    async def _write(
+        self, collection: Collection, batch: Sequence[tuple[Chunk, str]], there: Container[str], embedder: Embedder
+    ) -> None:
+        """Write passages that are not there in this very form, in place of those that are."""
+        engine = self._engine
+        old = [chunk.id for chunk, _ in batch if chunk.id in there]
+        found = {chunk.id: chunk for chunk in await engine.call(engine.chroma.get, collection, old)}
+        same = {chunk.id for chunk, _ in batch if found.get(chunk.id) == chunk}
+        fresh = [(chunk, searchable) for chunk, searchable in batch if chunk.id not in same]
+        if fresh:
+            vectors = await engine.call(embedder.embed, [searchable for _, searchable in fresh])
+            await engine.replace(
+                collection, [chunk for chunk, _ in fresh], vectors, [each for each in old if each not in same]
+            )
 
     async def _take_out(self, collection: Collection, there: Mapping[str, Sequence[Chunk]]) -> None:
         engine = self._engine
