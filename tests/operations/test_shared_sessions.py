@@ -6,6 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from opentelemetry.trace import StatusCode
+from tests.operations.recorder import Recorder
 from tests.operations.redis import RedisServer, turn
 from tests.operations.replicas import replicas
 from tests.stage import scene
@@ -20,6 +22,7 @@ from mcp_kernel.transports.http import HttpOptions
 if TYPE_CHECKING:
     from mcp_kernel.testing.asgi import Site, Visit
 
+QUESTION = "elicitation/create"
 ACCEPTED: Json = {"action": "accept", "content": {"sure": True}}
 
 
@@ -317,3 +320,28 @@ async def test_without_the_store_sessions_are_refused_clearly_and_new_ones_opene
             again = Member(sites[1], number=100)
             await again.open()
             assert "word" in await text(again, sites[0], "word")
+
+
+@scene
+async def test_a_notification_has_one_span_where_the_client_told_it_and_a_question_where_it_was_asked() -> None:
+    one, other = Hall(), Hall()
+    recorders = [Recorder(one.server), Recorder(other.server)]
+    with RedisServer() as store:
+        async with replicas(store, [one.server, other.server]) as (first, second):
+            member = Member(first)
+            await member.open(elicitation={})
+            visit = member.ask_tool("confirm", name="here")
+            question = await hear(visit)
+            member.site = second
+            await member.reply(question, ACCEPTED).whole()
+            await visit.whole()
+            member.site = first
+            member.ask_tool("hold", name="held")
+            await one.until(one.entered, "held")
+            member.site = second
+            note = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": member.number}}
+            await member.tell(note).whole()
+            await one.until(one.cancelled, "held")
+    found = {name: [len(each.all(name)) for each in recorders] for name in ("notifications/cancelled", QUESTION)}
+    assert found == {"notifications/cancelled": [0, 1], QUESTION: [1, 0]}
+    assert recorders[0].named(QUESTION).status.status_code is StatusCode.UNSET

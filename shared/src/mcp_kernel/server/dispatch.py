@@ -325,13 +325,14 @@ _METHODS: Final[dict[str, Method]] = {
 def _hear(peer: Peer, notification: Notification) -> None:
     tracer = peer.server.tracer
     if tracer is None:
-        _note(peer, notification)
+        note(peer, notification)
         return
     with tracer.hear(peer, notification):
-        _note(peer, notification)
+        note(peer, notification)
 
 
-def _note(peer: Peer, notification: Notification) -> None:
+def note(peer: Peer, notification: Notification) -> None:
+    """Do what a notification of the client asks for."""
     if notification.method == "notifications/cancelled":
         identifier = notification.params.get("requestId")
         exchange = peer.exchanges.get(identifier) if type(identifier) in (int, str) else None  # pyright: ignore[reportArgumentType]  # narrowed by type()

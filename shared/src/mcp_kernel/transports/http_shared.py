@@ -231,7 +231,10 @@ class SharedEndpoint(SessionEndpoint):
         session = self._known(body)
         if session is not None:
             message = decode(cast("str", body["message"]).encode())
-            dispatch.take(session.peer, cast("Message", message), session.peer.reply)
+            if isinstance(message, Notification):
+                dispatch.note(session.peer, message)  # its span is where the client told it
+            else:
+                dispatch.take(session.peer, cast("Message", message), session.peer.reply)
 
     async def _hear_answer(self, body: JsonObject) -> JsonObject:
         await self._hear_note(body)
