@@ -114,3 +114,13 @@ def test_the_tag_changes_with_the_content_and_only_with_it(served: Path) -> None
     large = tag()
     (served / "t").write_text("y" * (HASHED + 1))
     assert tag() != large
+
+
+def test_a_line_that_a_file_of_holes_does_not_come_to_is_not_waited_for(scope: Scope, served: Path) -> None:
+    with (served / "holes").open("wb") as file:
+        file.write(TEXT.encode() * 1_000)
+        file.truncate(1 << 40)
+    for wish in (Wish(first=2_999), FIRST, LAST):
+        assert read_text(scope, "holes", wish, 10_000, Errand(0.1)).content
+    with pytest.raises(Refusal, match=r"Line 5000 was not reached in time: 3000 line feeds in \d+ bytes"):
+        read_text(scope, "holes", Wish(first=5_000), 10_000, Errand(0.1))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.servers.filesystem.desk import SERVER, Desk, Json
 from tests.transports.host import META, Host, notification
+from tests.transports.worlds import in_a_world_without_watches
 
 UPDATED = "notifications/resources/updated"
 
@@ -121,3 +122,19 @@ def test_roots_of_the_client_do_not_narrow_a_subscription(served: Path) -> None:
         host.send(notification("notifications/roots/list_changed"))
         question = host.hear(lambda message: message.get("method") == "roots/list")
         host.send({"jsonrpc": "2.0", "id": question["id"], "result": roots})
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_a_system_that_has_no_more_watches_to_give_is_looked_at_all_the_same(served: Path, era: str) -> None:
+    with Host(in_a_world_without_watches([*SERVER, str(served)])) as host:
+        host.open()
+        uris = [(served / name).as_uri() for name in ("a.txt", "inner/b.txt")]
+        for uri in uris:
+            subscribe(host, era, uri)
+        for path, uri in (
+            (served / "a.txt", uris[0]),
+            (served / "inner" / "b.txt", uris[1]),
+            (served / "a.txt", uris[0]),
+        ):
+            append(path)
+            assert hear(host) == uri

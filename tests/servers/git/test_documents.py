@@ -12,6 +12,7 @@ import pytest
 from tests.servers.git.forge import Forge, Repo
 from tests.stage import Connect, scene
 from tests.transports.host import Host
+from tests.transports.worlds import in_a_world_without_watches
 
 from mcp_server_git.cli import command_line
 from mcp_server_git.server import build
@@ -68,3 +69,17 @@ def test_a_server_ends_with_its_input_and_leaves_nothing_behind(repo: Repo, tmp_
         assert host.open().call("git_status")["structuredContent"]["branch"] == "main"
         assert host.end() == 0
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_a_subscriber_hears_where_the_system_has_no_more_watches_to_give(repo: Repo) -> None:
+    with Host(in_a_world_without_watches([SCRIPT, "--repository", str(repo.path)])) as host:
+        host.open()
+        uri = "git://repo/INDEX/a.txt"
+        host.request("resources/subscribe", uri=uri)
+        for number in range(10):  # the watcher begins at some time after the answer
+            repo.write("a.txt", f"changed {number}\n")
+            repo.git("add", "a.txt")
+            if host.has_line(1.5):
+                break
+        heard = host.hear(lambda message: message.get("method") == "notifications/resources/updated")
+        assert heard["params"]["uri"] == uri

@@ -113,6 +113,8 @@ def _take(source: Source, encoding: Encoding, wish: Wish, room: int, errand: Err
             found = chunk.count(b"\n")
             if found < skip:
                 skip, past = skip - found, past + found
+                if errand.is_late:
+                    raise Refusal(f"Line {wish.first} was not reached in time: {past} line feeds in {offset} bytes.")
                 continue
             at = _find_line(chunk, skip)
             chunk, past, skip = chunk[at:], past + skip, 0

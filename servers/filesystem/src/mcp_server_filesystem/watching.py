@@ -188,18 +188,33 @@ def _is_folder(path: str) -> bool:
 
 
 async def _ticks(there: list[str]) -> AsyncGenerator[bool]:
-    """Tick now and then; True when something happened in one of these directories, or may have."""
+    """Tick now and then; True when something happened in one of these directories, or may have.
+
+    Where the system tells of nothing - no directory is there, one may not be listed, or no more can be watched - it is
+    time for a look after a second.
+    """
+    if there:
+        try:
+            async with aclosing(_watch(there)) as watch:
+                async for happened in watch:
+                    yield happened
+        except FileNotFoundError:  # it went in this very moment
+            yield True
+            return
+        except (OSError, RuntimeError):  # watchfiles' own error is one of these
+            pass
+    await asyncio.sleep(_TICK_MS / 1000)
+    yield False
+    await asyncio.sleep(_LOOK)
+    yield True
+
+
+async def _watch(there: list[str]) -> AsyncGenerator[bool]:
     from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]  its stop_event names anyio's type
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     due = loop.time() + _LOOK
-    if not there:
-        await asyncio.sleep(_TICK_MS / 1000)
-        yield False
-        await asyncio.sleep(_LOOK)
-        yield True
-        return
     try:
         async for events in awatch(
             *there,
@@ -212,7 +227,5 @@ async def _ticks(there: list[str]) -> AsyncGenerator[bool]:
             recursive=False,
         ):
             yield bool(events) or loop.time() > due
-    except FileNotFoundError:  # it went in this very moment
-        yield True
     finally:
         stop.set()

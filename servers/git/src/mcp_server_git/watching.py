@@ -102,7 +102,8 @@ async def _wake(repository: Repository) -> AsyncGenerator[None, None]:
     try:
         while True:
             places = {str(layout.git_dir), str(layout.common_dir), *(each for each, _, _ in os.walk(refs))}
-            with suppress(FileNotFoundError):
+            # Where it went, or the system has no more watches to give, there is a look every second all the same.
+            with suppress(OSError, RuntimeError):  # watchfiles' own error is one of these
                 async for _ in awatch(
                     *sorted(places),
                     watch_filter=lambda _change, name: Path(name).name in WATCHED or name.startswith(refs),
@@ -115,5 +116,6 @@ async def _wake(repository: Repository) -> AsyncGenerator[None, None]:
                 ):
                     yield
             await asyncio.sleep(TICK_MS / 1000)
+            yield
     finally:
         stop.set()
