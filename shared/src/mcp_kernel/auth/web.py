@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self, cast
 
 import httpx
+from pydantic_core import from_json
 
 from mcp_kernel.auth.address import require_safe, show
 from mcp_kernel.errors import AuthorizationError
@@ -109,8 +110,9 @@ async def _read(response: httpx.Response) -> bytes:
 
 
 def _parse(body: bytes) -> Mapping[str, object]:
+    """The codec of the messages, which takes no half characters, no depth without end and no number that is none."""
     try:
-        document: object = json.loads(body)
-    except (ValueError, RecursionError):
+        document: object = from_json(body.removeprefix(codecs.BOM_UTF8), allow_inf_nan=False)
+    except ValueError:
         return {}
     return cast("dict[str, object]", document) if isinstance(document, dict) else {}
