@@ -6,7 +6,7 @@ A transport asks the gate before it reads a request's body. What a principal may
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
 
@@ -25,7 +25,8 @@ class Principal:
     `name` is unique whatever the way of authentication; two principals of one name are the same, with a fresher
     token perhaps, so what they may do is asked of the request at hand and never of an earlier one. `roles` are names
     of a policy, `scopes` those of the token, `claims` what else it says. `metadata` is where a client learns who issues
-    tokens (RFC 9728); empty where nobody does.
+    tokens (RFC 9728); empty where nobody does. `holds` tells whether he would be let in now, as he was, which a stream
+    that is open asks from time to time; None: he would.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Principal:
     scopes: frozenset[str] = field(default=frozenset(), compare=False)
     claims: Mapping[str, object] = field(default_factory=dict[str, object], compare=False, repr=False)
     metadata: str = field(default="", compare=False, repr=False)
+    holds: Callable[[], bool] | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         return self.name

@@ -19,6 +19,7 @@ from mcp_kernel.server.principal import Gate, Refusal
 from mcp_kernel.server.server import Server
 from mcp_kernel.transports import http_modern
 from mcp_kernel.transports.admission import Admission
+from mcp_kernel.transports.holding import serve_while_let_in
 from mcp_kernel.transports.http_legacy import IDLE_SECONDS, MOST_SESSIONS, SessionEndpoint, names_session
 from mcp_kernel.transports.incoming import (
     Answer,
@@ -167,9 +168,9 @@ class HttpApp:
         elif path == "/metrics" and self._options.metrics_port is None:
             await self._show_figures_of_role(path, incoming)
         elif path == self._path and not self._options.sse:
-            await self._serve_endpoint(incoming)
+            await serve_while_let_in(incoming, self._serve_endpoint(incoming))
         elif path in ("/sse", "/messages") and self._options.sse:
-            await self._serve_pair(path, incoming)
+            await serve_while_let_in(incoming, self._serve_pair(path, incoming))
         else:
             endpoint = "/sse" if self._options.sse else self._path
             await incoming.refuse(404, f"There is nothing at {incoming.path}; the endpoint is {endpoint}")

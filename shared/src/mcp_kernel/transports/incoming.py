@@ -117,6 +117,7 @@ class Incoming(Arriving):
         "_send",
         "body",
         "extra",
+        "is_streaming",
         "method",
         "path",
         "query",
@@ -142,6 +143,7 @@ class Incoming(Arriving):
         self.body = cast("bytes | None", scope.get(BODY))
         self.refusals: Callable[[Refused], None] | None = None
         self.refused_by = "http"
+        self.is_streaming = False  # a stream is open, and not at its end
         self.extra: Pairs = []  # headers that every answer to this request carries
         self.scope = scope
         self._receive = receive
@@ -233,10 +235,12 @@ class Incoming(Arriving):
 
     async def open_stream(self) -> None:
         """Begin an answer of server-sent events."""
+        self.is_streaming = True
         await self._send({"type": "http.response.start", "status": 200, "headers": [*_STREAM, *self.extra]})
 
     async def write(self, data: bytes, *, last: bool = False) -> None:
         """Write a part of the stream."""
+        self.is_streaming = not last
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
 
 

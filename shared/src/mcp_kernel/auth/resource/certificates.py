@@ -34,6 +34,10 @@ class Wallet:
     def __init__(self, certificates: Iterable[Certificate]) -> None:
         self._certificates = tuple(certificates)
 
+    def __contains__(self, certificate: Certificate) -> bool:
+        """Whether a certificate is in the file as it was."""
+        return certificate in self._certificates
+
     def find(self, presented: bytes) -> Certificate | None:
         """Whose certificate it is, in DER; that it is valid was seen to where the connection was opened."""
         if not self._certificates:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import quote
 
 from mcp_kernel.auth.resource.bearer import (
@@ -29,7 +30,7 @@ from mcp_kernel.auth.resource.following import AuthFile
 from mcp_kernel.auth.resource.keys import KeyRing
 from mcp_kernel.auth.resource.place import Place, describe, metadata_url
 from mcp_kernel.auth.resource.settings import Introspection, Jwt, Key, Settings, read_settings
-from mcp_kernel.auth.resource.tokens import Rejected, Unavailable, Verifier, make_principal
+from mcp_kernel.auth.resource.tokens import Claims, Rejected, Unavailable, Verifier, make_principal, require_life
 from mcp_kernel.server.principal import Knock, Principal, Refusal, ask_for_scopes
 
 _LOG = logging.getLogger("mcp_kernel")
@@ -90,15 +91,15 @@ class ResourceGate:
 
     async def admit(self, knock: Knock) -> Principal | Refusal:
         """Say who asks, or why nobody is let in."""
-        if self.file is not None:
-            self.file.look()
+        self._look()
         resource = self._settings.resource or self._place.locate(knock)
         try:
             certificate = read_certificate(knock, from_proxy=self._place.trusts(knock))
             credential = read_credential(knock)
             owner = self._wallet.find(certificate) if credential is None and certificate else None
             if owner is not None:
-                return Principal(f"certificate {quote(owner.name, safe='')}", owner.roles, owner.scopes)
+                name = f"certificate {quote(owner.name, safe='')}"
+                return Principal(name, owner.roles, owner.scopes, holds=lambda: self._look() and owner in self._wallet)
             if credential is None:
                 return self._challenge(resource, 401, "Say who you are: with Authorization: Bearer, or X-API-Key")
             key = self._ring.find(credential.text) if credential.scheme != "dpop" else None
@@ -117,7 +118,25 @@ class ResourceGate:
     def _admit_key(self, key: Key, metadata: str) -> Principal:
         if key.expires is not None and key.expires <= self._now():
             raise Rejected("The key has expired")
-        return Principal(f"key {quote(key.name, safe='')}", key.roles, key.scopes, metadata=metadata)
+        name = f"key {quote(key.name, safe='')}"
+        return Principal(name, key.roles, key.scopes, metadata=metadata, holds=lambda: self._holds_key(key))
+
+    def _look(self) -> bool:
+        """See to it that the file is the one that counts; True."""
+        if self.file is not None:
+            self.file.look()
+        return True
+
+    def _holds_key(self, key: Key) -> bool:
+        return self._look() and key in self._ring and (key.expires is None or key.expires > self._now())
+
+    def _holds_token(self, tokens: Jwt | Introspection, claims: Claims) -> bool:
+        leeway = tokens.leeway if isinstance(tokens, Jwt) else 0
+        try:
+            require_life(claims, self._now(), leeway, required=False)
+        except Rejected:
+            return False
+        return self._look() and self._settings.tokens == tokens
 
     async def _admit_token(
         self, credential: Credential, knock: Knock, resource: str, certificate: bytes | None
@@ -147,7 +166,7 @@ class ResourceGate:
         if not principal.scopes.issuperset(tokens.grants.required_scopes):
             headers = ask_for_scopes(principal, tokens.grants.required_scopes)
             return Refusal(403, "The token has not all scopes that it takes here", headers)
-        return principal
+        return replace(principal, holds=lambda: self._holds_token(tokens, claims))
 
     def _challenge(self, resource: str, status: int, reason: str, error: str = "") -> Refusal:
         """A refusal; where an issuer is, with the way to it. What a caller may learn stands in both."""

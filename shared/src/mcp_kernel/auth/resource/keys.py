@@ -32,6 +32,10 @@ class KeyRing:
     def __init__(self, keys: Iterable[Key]) -> None:
         self._keys = tuple(keys)
 
+    def __contains__(self, key: Key) -> bool:
+        """Whether a key is in the file as it was: with the same hash, roles and end."""
+        return key in self._keys
+
     def find(self, presented: bytes) -> Key | None:
         """The key that was presented, expired or not; takes equally long whichever it is, and if it is none."""
         found, wanted = None, digest(presented)
