@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import shutil
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,6 +95,35 @@ async def test_a_file_with_a_second_name_outside_keeps_what_it_held(
     assert precious.read_text() == "precious\n"
     assert name.startswith("logs") == (ground.git / name).read_text().startswith("precious\n")  # the log goes on
     assert ground.repo.say("log", "-1", "--format=%s", "main") == "evil"
+
+
+def borrow_again(ground: Ground, lines: int) -> None:
+    """Places that borrow from each other, in a chain, by the same line over and over."""
+    chain = ["objects", "one", "two", "three", "four"]
+    for place, following in itertools.pairwise(chain):
+        ground.repo.write(f".git/{place}/info/alternates", f"../{following}\n" * lines)
+    (ground.git / "four").mkdir()
+
+
+def borrow_widely(ground: Ground) -> None:
+    """Many places, each with lines of its own."""
+    for number in range(20):
+        names = (f"../place{number * 20 + line}\n" for line in range(1, 21))
+        ground.repo.write(f".git/{'objects' if not number else f'place{number}'}/info/alternates", "".join(names))
+
+
+@in_both_eras
+@pytest.mark.parametrize("lines", [40, 10_000, 0], ids=["again and again", "a long file", "many places"])
+@scene
+async def test_places_to_borrow_from_are_looked_at_once_and_not_without_end(
+    connect: Connect, ground: Ground, lines: int, revision: str
+) -> None:
+    borrow_again(ground, lines) if lines else borrow_widely(ground)
+    begun = time.monotonic()
+    async with ground.visit(connect, revision) as client:
+        said = await use(client, [("git_status", {}), ("git_show", {"revision": "HEAD"})])
+    assert time.monotonic() - begun < 10
+    assert failed(said) == ([] if lines == 40 else said)
 
 
 def nest_by_file(ground: Ground) -> None:

@@ -17,6 +17,7 @@ from .regular import read_regular
 LARGEST_POINTER: Final = 4_096  # bytes of a `.git` or `commondir` file
 LARGEST_ALTERNATES: Final = 64 * 1024
 DEEPEST_ALTERNATES: Final = 5  # as in git
+MOST_ALTERNATES: Final = 64  # lines of a file, and places of a repository
 QUOTED: Final = re.compile(rb'"(?:[^"\\]|\\(?:[abfnrtv"\\]|[0-3][0-7]{2}))*"')
 
 
@@ -127,26 +128,32 @@ def _settle(git_dir: Path, work_tree: Path | None, area: Area) -> Layout:
                 f"{pointer} points to {common_dir}, which has no worktree there. `git worktree repair` may help."
             )
     objects = _inside(common_dir / "objects", area, "Its object directory")
-    return Layout(git_dir, common_dir, work_tree, tuple(_borrow(objects, area, 0)))
+    alternates: list[Path] = []
+    _borrow(objects, area, 0, alternates)
+    return Layout(git_dir, common_dir, work_tree, tuple(alternates))
 
 
-def _borrow(objects: Path, area: Area, depth: int) -> list[Path]:
-    """Give the object directories that an object directory borrows from, and those that these borrow from."""
+def _borrow(objects: Path, area: Area, depth: int, found: list[Path]) -> None:
+    """Add the object directories that an object directory borrows from, and those that these borrow from, each once."""
     file = objects / "info" / "alternates"
     if not os.path.lexists(file):
-        return []
+        return
     if depth == DEEPEST_ALTERNATES:
         raise Refusal(f"{file}: alternates are nested too deep.")
-    found: list[Path] = []
-    for line in _read_small(file, LARGEST_ALTERNATES).split(b"\n"):
-        if not line or line.startswith(b"#"):
-            continue
+    lines = [line for line in _read_small(file, LARGEST_ALTERNATES).split(b"\n") if line and not line.startswith(b"#")]
+    if len(lines) > MOST_ALTERNATES:
+        raise Refusal(f"{file} has {len(lines)} lines; {MOST_ALTERNATES} are the most that are followed.")
+    for line in lines:
         if line.startswith(b'"') and not QUOTED.fullmatch(line):  # git might read another path in it than we do
             raise Refusal(f"{file} is damaged: a line of it has odd quotes.")
         name = os.fsdecode(unquote(line[1:-1]) if line.startswith(b'"') else line)
         place = _inside(objects / name, area, "The object directory that it borrows from (objects/info/alternates)")
-        found += [place, *_borrow(place, area, depth + 1)]
-    return found
+        if place in found:
+            continue
+        if len(found) == MOST_ALTERNATES:
+            raise Refusal(f"{file}: the repository borrows from more than {MOST_ALTERNATES} places.")
+        found.append(place)
+        _borrow(place, area, depth + 1, found)
 
 
 def _inside(path: Path, area: Area, what: str) -> Path:
