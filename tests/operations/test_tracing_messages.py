@@ -267,6 +267,25 @@ async def test_whatever_a_client_makes_up_is_short_in_a_span_and_can_be_exported
     assert "".join(texts).encode()
 
 
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("db://ada:hush-7741@host/table?at=a@b", "db://host/table?at=a@b"),
+        ("db://hush-7741@host", "db://host"),
+        ("shop://tea", "shop://tea"),
+        ("db://hush-7741" + "7" * 2000 + "@host", "db://host"),
+        ("mailto:ada@example.com", "mailto:ada@example.com"),
+    ],
+)
+@scene
+async def test_who_opens_a_resource_and_with_what_is_in_no_span(connect: Connect, uri: str, shown: str) -> None:
+    recorder = Recorder(server := Shop().server)
+    async with connect(server, MODERN) as client:
+        client.request("resources/read", {"uri": uri})
+        await client.wire.quiet()
+    assert attributes(recorder.named("resources/read"))["mcp.resource.uri"] == shown
+
+
 @scene
 async def test_what_a_client_says_of_a_refusal_is_short_too(dial: Dial) -> None:
     recorder = Recorder(server := Shop().server)

@@ -7,6 +7,7 @@ what a figure is counted by, must be few, and a peer can make up any method: one
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from mcp_kernel.errors import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR, RESOURCE_NOT_FOUND
@@ -55,6 +56,7 @@ _NOTIFICATIONS: Final = frozenset(
 )
 _QUESTIONS: Final = frozenset(("elicitation/create", "sampling/createMessage", "roots/list"))
 _METHODS: Final = _NOTIFICATIONS | _QUESTIONS | LEGACY_REQUESTS.keys() | MODERN_REQUESTS.keys()
+_USER: Final = re.compile(r"(?<=://)[^/?#@\s]*@")  # of a URI: who opens it, and often with what
 _LONGEST: Final = 1000  # characters of what a peer chose
 
 
@@ -75,7 +77,7 @@ def describe(message: Request | Notification) -> Attributes:
         found["gen_ai.operation.name"] = "execute_tool"
     uri = message.params.get("uri")
     if isinstance(uri, str) and method != OTHER:
-        found["mcp.resource.uri"] = spell(uri)
+        found["mcp.resource.uri"] = spell(_USER.sub("", uri))
     return found
 
 
