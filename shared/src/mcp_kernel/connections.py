@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 HEAD_LIMIT: Final = 64 * 1024  # bytes of the request line and the headers
 HEAD_DISCARD: Final = 1024 * 1024  # bytes of a head that is refused, up to which its end is looked for
+LARGE: Final = 64 * 1024  # bytes of a body that are not copied behind their head
 BODY_DISCARD: Final = 64 * 1024 * 1024  # bytes of a body that nobody wants, up to which its end is waited for
 HEAD_SECONDS: Final = 10.0  # from the connection, or from a request's first byte, to the end of its head
 _PIECE: Final = 16 * 1024  # bytes of a refused line that are read at once: a parser copies the line with each piece
@@ -34,6 +35,49 @@ async def _refuse_head(scope: Scope, receive: ASGIReceiveCallable, send: ASGISen
 
 async def _say_nothing(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
     """The application of a request that was answered before its head was whole."""
+
+
+class Together:
+    """Writes the head of an answer with what follows it at once, in one system call of two.
+
+    What does not follow at once finds the head written: a stream begins when it is opened.
+    """
+
+    __slots__ = ("_head", "_loop", "_soon", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head: bytes | None = None
+        self._soon: asyncio.Handle | None = None
+
+    def write(self, data: bytes) -> None:
+        if self._soon is None:
+            self._head = data
+            self._soon = self._loop.call_soon(self.flush)
+            return
+        head, self._head = self._head, None
+        if head is None:
+            self._transport.write(data)
+            return
+        self._soon.cancel()
+        if len(data) < LARGE:
+            self._transport.write(head + data)
+        else:
+            self._transport.writelines((head, data))
+
+    def flush(self) -> None:
+        """Write the head, where nothing has followed it yet."""
+        head, self._head = self._head, None
+        if head is not None:
+            self._transport.write(head)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
 
 
 class Bounded(HttpToolsProtocol):
@@ -53,6 +97,7 @@ class Bounded(HttpToolsProtocol):
     _behind = 0  # bytes of the requests that wait for their turn
     _held = b""
     _served: RequestResponseCycle | None = None
+    _answering: Together | None = None
     _certificate: bytes | None = None  # of the client, in DER
     _timer: asyncio.TimerHandle | None = None
     _in_head = True
@@ -204,7 +249,14 @@ class Bounded(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._served = cycle
+        self._answering = Together(self.transport, self.loop)
+        cycle.transport = self._answering  # pyright: ignore[reportAttributeAccessIssue]  # it has what is asked of it
         super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        if self._answering is not None:
+            self._answering.flush()  # of an answer without a body
+        super().on_response_complete()
 
     def _await_head(self) -> None:
         self._timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
