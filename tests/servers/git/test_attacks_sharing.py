@@ -9,6 +9,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.servers.git.forge import Forge, Repo
 from tests.stage import Connect, in_both_eras, scene
 
 from mcp_server_git.changes import add
+from mcp_server_git.references import References
 from mcp_server_git.showing import read_revision
 
 HEAD_BYTES, ROW_BYTES = 12, 12  # of a multi-pack-index, and of a row of its table (gitformat-pack)
@@ -190,6 +192,7 @@ import asyncio, os, sys
 from pathlib import Path
 from mcp_server_git.repository import Repositories
 from mcp_server_git.changes import add
+from mcp_server_git.references import References
 from mcp_server_git.showing import read_revision
 
 async def main(top, pack):
@@ -233,6 +236,27 @@ def test_a_replaced_object_is_shown_as_git_shows_it(desk: Opener, repo: Repo, pa
     opened = desk(repo)
     for name in (f"{first}:a.txt", "HEAD:a.txt", "HEAD:b.txt"):
         assert opened.run(read_revision(opened.repository, name, None)).text == repo.git("show", name).decode()
+
+
+@in_both_eras
+@scene
+async def test_a_list_of_very_many_branches_holds_up_no_other_call(
+    connect: Connect, ground: Ground, revision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered, read = threading.Event(), References.list
+
+    def read_slowly(self: References, prefix: str) -> dict[str, str | None]:
+        assert answered.wait(5), "the other call was not answered meanwhile"
+        return read(self, prefix)
+
+    monkeypatch.setattr(References, "list", read_slowly)
+    async with ground.visit(connect, revision) as client:
+        branches = client.request("tools/call", {"name": "git_branch", "arguments": {"branch_type": "local"}})
+        fine = await use(client, [("git_show", {"revision": "HEAD"})])
+        answered.set()
+        listed = await client.wire.answer(branches)
+    assert failed(fine) == []
+    assert "main" in str(listed["result"])
 
 
 @pytest.mark.parametrize("name", [":/fir", ":/second", ":/!-second"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
@@ -76,7 +77,7 @@ async def list_branches(repository: Repository, kind: Kind, contains: str | None
         refs = await _ask_refs(repository, kind, contains, not_contains)
     else:
         repository.ready()
-        refs = {name: value for place in PLACES[kind] for name, value in repository.references.list(place).items()}
+        refs = await asyncio.to_thread(_read_refs, repository, kind)
     current = head.branch if head else await _ask_head(repository)
     branches: list[Branch] = []
     left = repository.policy.room
@@ -92,6 +93,10 @@ async def list_branches(repository: Repository, kind: Kind, contains: str | None
         branches.append(Branch(short, commit, is_remote, not is_remote and short == current, upstream))
     detached = head.commit if head and head.branch is None else None
     return Branches(branches, current, detached, left < 0)
+
+
+def _read_refs(repository: Repository, kind: Kind) -> dict[str, str | None]:
+    return {name: value for place in PLACES[kind] for name, value in repository.references.list(place).items()}
 
 
 async def _ask_refs(
