@@ -8,44 +8,33 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
+from tests.operations.pages import figure, read
 from tests.operations.watching import Shop
 from tests.stage import LEGACY, MODERN, scene, scene_out_of_time
 from tests.transports.guests import Member, Modern
 
 from mcp_kernel.auth.policy import read_policy
 from mcp_kernel.auth.resource.document import Document
-from mcp_kernel.operations.exposition import MOST_SERIES, Family, Histogram
+from mcp_kernel.operations.exposition import Family, Histogram
+from mcp_kernel.operations.figures import MOST_SERIES
 from mcp_kernel.operations.metrics import Metrics
 from mcp_kernel.server.principal import Knock, Principal, Refusal
 from mcp_kernel.testing.asgi import Site
 from mcp_kernel.transports.http import HttpApp, HttpOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from tests.stage import Connect
 
-Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
-
-def read(page: bytes) -> Figures:
-    """Every sample of a page, by its name and labels; one that comes twice is an error of the page."""
-    found: Figures = {}
-    for family in text_string_to_metric_families(page.decode()):
-        for sample in family.samples:
-            key = (sample.name, frozenset(cast("Mapping[str, str]", sample.labels).items()))
-            assert key not in found, key
-            found[key] = sample.value
-    return found
-
-
-def figure(page: bytes, name: str, /, **labels: str) -> float:
-    return read(page).get((name, frozenset(labels.items())), 0.0)
+async def read_page(metrics: Metrics) -> bytes:
+    page = await metrics.page()
+    assert page is not None
+    return page
 
 
 class Doorman:
@@ -86,7 +75,7 @@ async def test_each_call_is_counted_by_its_end(connect: Connect, revision: str) 
         for tool in ("limit", "fail", "made-up"):
             with pytest.raises(Exception, match=r"Too many|Internal error|Unknown tool"):
                 await client.call_tool(tool, {})
-    page = metrics.page()
+    page = await read_page(metrics)
 
     def count(tool: str, outcome: str) -> float:
         return figure(page, "mcp_requests_total", method="tools/call", tool=tool, outcome=outcome)
@@ -111,11 +100,11 @@ async def test_a_question_and_a_call_taken_back_are_no_failures(connect: Connect
         await guest.ask_tool("confirm").whole()
         waiting = guest.ask_tool("wait")
         await shop.entered.wait()
-        assert figure(metrics.page(), "mcp_requests_in_flight") == 1.0
+        assert figure(await read_page(metrics), "mcp_requests_in_flight") == 1.0
         waiting.hang_up()
         await waiting.over()
         await asyncio.sleep(0)
-    page = metrics.page()
+    page = await read_page(metrics)
     for tool, outcome in (("confirm", "asked"), ("wait", "cancelled")):
         assert figure(page, "mcp_requests_total", method="tools/call", tool=tool, outcome=outcome) == 1.0
     assert "mcp_errors_total" not in {name for name, _ in read(page)}
@@ -132,7 +121,7 @@ async def test_a_call_that_takes_too_long_is_in_the_last_bucket(connect: Connect
     async with connect(shop.server, MODERN) as client:
         client.wire.patience = 100.0
         assert (await client.call_tool("wait", {}))["isError"] is True
-    page, labels = metrics.page(), {"method": "tools/call", "tool": "wait"}
+    page, labels = await read_page(metrics), {"method": "tools/call", "tool": "wait"}
     assert figure(page, "mcp_errors_total", kind="timed_out") == 1.0
     assert figure(page, "mcp_request_duration_seconds_bucket", le="60", **labels) == 0.0
     assert figure(page, "mcp_request_duration_seconds_bucket", le="+Inf", **labels) == 1.0
@@ -197,14 +186,14 @@ async def test_sessions_streams_and_bytes_are_counted() -> None:
         await member.open()
         stream = member.get()
         assert await stream.started() == 200
-        page = metrics.page()
+        page = await read_page(metrics)
         assert [figure(page, name) for name in ("mcp_sessions", "mcp_http_streams")] == [1.0, 1.0]
         before = figure(page, "mcp_http_received_bytes_total")
         await member.ask_tool("echo", text="x" * 1000).whole()
-        assert figure(metrics.page(), "mcp_http_received_bytes_total") - before > 1000.0
+        assert figure(await read_page(metrics), "mcp_http_received_bytes_total") - before > 1000.0
         assert await member.delete().started() == 204
         await stream.over()
-        page = metrics.page()
+        page = await read_page(metrics)
         assert [figure(page, name) for name in ("mcp_sessions", "mcp_http_streams")] == [0.0, 0.0]
 
 
@@ -219,7 +208,7 @@ def test_any_label_survives_being_written() -> None:
     values = ['a"b', "a\\b", "a\nb", "", "ü", "a\\nb", "\ud800", "{}"]
     for value in values:
         family.add(1.0, value)
-    page = "".join(f"{line}\n" for line in family.lines()).encode()
+    page = "".join(f"{line}\n" for line in family.lines(family.series)).encode()
     assert {dict(labels)["value"] for _, labels in read(page)} == {*values} - {"\ud800"} | {"?"}
 
 
@@ -229,9 +218,9 @@ def test_what_clients_make_up_cannot_grow_a_family_without_end() -> None:
         family.add(1.0, str(number))
         histogram.observe(1.0, str(number))
     for each in (family, histogram):
-        page = "".join(f"{line}\n" for line in each.lines()).encode()
+        page = "".join(f"{line}\n" for line in each.lines(each.series)).encode()
         assert len({dict(labels)["a"] for _, labels in read(page)}) == MOST_SERIES + 1
-    assert figure("".join(f"{line}\n" for line in family.lines()).encode(), "x_total", a="other") == 500.0
+    assert figure("".join(f"{line}\n" for line in family.lines(family.series)).encode(), "x_total", a="other") == 500.0
 
 
 @pytest.mark.parametrize("own_port", [False, True])
@@ -254,28 +243,17 @@ def test_a_served_program_shows_its_figures(own_port: bool) -> None:
             assert process.wait(10) == 0
 
 
-@pytest.mark.parametrize(
-    ("options", "advice"),
-    [
-        (["--metrics"], "add --transport http"),
-        (["--transport", "http", "--port", "0", "--workers", "2", "--metrics"], "replicas of one each"),
-        (
-            ["--transport", "http", "--port", "0", "--workers", "2", "--metrics-port", "9"],
-            "replicas of one each",
-        ),
-    ],
-)
-def test_figures_that_cannot_be_shown_so_are_refused_with_what_to_do(options: list[str], advice: str) -> None:
-    command = [sys.executable, "-m", "mcp_server_everything", *options]
+def test_figures_over_stdio_are_refused_with_what_to_do() -> None:
+    command = [sys.executable, "-m", "mcp_server_everything", "--metrics"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert advice in done.stderr
+    assert "add --transport http" in done.stderr
 
 
 def test_a_bucket_holds_what_the_smaller_ones_hold() -> None:
     histogram = Histogram("y", "A text.", (), (0.1, 1.0))
     for value in (0.1, 0.05, 0.5, 7.0):
         histogram.observe(value)
-    page = "".join(f"{line}\n" for line in histogram.lines()).encode()
+    page = "".join(f"{line}\n" for line in histogram.lines(histogram.series)).encode()
     assert [figure(page, "y_bucket", le=bound) for bound in ("0.1", "1", "+Inf")] == [2.0, 3.0, 4.0]
     assert [figure(page, "y_count"), figure(page, "y_sum")] == [4.0, pytest.approx(7.65)]

@@ -203,9 +203,9 @@ class CommandLine(argparse.ArgumentParser):
         if not any(getattr(arguments, name) != self.get_default(name) for name in self._shared_use):
             return None
         from mcp_kernel.deployment import Unfit, prepare
-        from mcp_kernel.workers import find_place
+        from mcp_kernel.workers import find_seat
 
-        arguments.place = find_place()
+        arguments.seat = find_seat()
         try:
             return prepare(server, arguments)
         except Unfit as error:
@@ -303,7 +303,7 @@ def _add_shared_use(group: argparse._ArgumentGroup) -> None:  # pyright: ignore[
         help="a network whose X-Forwarded-Proto and X-Forwarded-Host are believed, as 10.0.0.0/8",
     )
     add("--rate-limit", metavar="N/PERIOD", help="calls of each caller in a second, minute, hour or day, as 60/minute")
-    add("--metrics", action="store_true", help="show figures for Prometheus at /metrics")
+    add("--metrics", action="store_true", help="show figures for Prometheus at /metrics, of all workers together")
     add("--metrics-port", type=count, metavar="P", help="show them on a port of their own instead; 0 takes a free one")
     add("--log-format", choices=("text", "json"), default="text", help="of the lines of the log (default: text)")
     add("--trace", action="store_true", help="make OpenTelemetry spans of requests; needs opentelemetry-api")

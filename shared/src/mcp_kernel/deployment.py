@@ -70,10 +70,11 @@ def _keep_audit(server: Server, arguments: argparse.Namespace) -> AuditStage | N
         return None
     path = Path(arguments.audit_log)
     if arguments.workers > 1:
-        place = arguments.place
-        if place is None:  # the parent serves nobody
+        if arguments.seat is None:  # the parent serves nobody
             return None
-        path = path.with_stem(f"{path.stem}-{place}")  # a chain each; who takes a dead one's place goes on with its
+        path = path.with_stem(
+            f"{path.stem}-{arguments.seat.place}"
+        )  # a chain each; who takes a dead one's place goes on with its
     from mcp_kernel.operations.audit import AuditStage
     from mcp_kernel.operations.audit_file import AuditFile, Unusable
     from mcp_kernel.operations.audit_refusals import Refusals
@@ -175,19 +176,28 @@ def _observe(server: Server, arguments: argparse.Namespace) -> list[Stage]:
     if arguments.metrics or arguments.metrics_port is not None:
         if arguments.transport == "stdio":
             raise Unfit("figures are shown over HTTP: add --transport http, or leave --metrics out")
-        from mcp_kernel.operations.metrics import Metrics
-
-        arguments.monitor = Metrics(server)
-        stages.append(arguments.monitor)
+        stages += _keep_figures(server, arguments)
     return stages
+
+
+def _keep_figures(server: Server, arguments: argparse.Namespace) -> list[Stage]:
+    """What counts requests; of workers each counts its own, and their parent knows of all."""
+    from mcp_kernel.operations.metrics import Metrics
+
+    reporter = None
+    if arguments.workers > 1:
+        if arguments.seat is None:  # the parent serves nobody
+            return []
+        from mcp_kernel.operations.gathering import Reporter
+
+        reporter = Reporter(arguments.seat.figures)
+        server.on_close(reporter.close)
+    arguments.monitor = Metrics(server, reporter=reporter)
+    return [arguments.monitor]
 
 
 def _share(server: Server, arguments: argparse.Namespace) -> RedisLink | None:
     """Make the server one of several, where it is to be."""
-    if arguments.workers > 1 and (arguments.metrics or arguments.metrics_port is not None):
-        raise Unfit(
-            "figures are of one process, and --workers starts several: start replicas of one each, or no --metrics"
-        )
     from mcp_kernel.operations.sharing import share_as_asked
 
     try:

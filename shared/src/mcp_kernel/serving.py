@@ -25,10 +25,11 @@ from mcp_kernel.tls import Tls, read_tls
 from mcp_kernel.transports.admission import find_mistake
 from mcp_kernel.transports.http import HttpApp, HttpOptions
 from mcp_kernel.transports.incoming import Receive, Scope, Send
-from mcp_kernel.workers import Workers, inherit, is_worker
+from mcp_kernel.workers import Seat, Workers, find_seat, take_seat
 
 if TYPE_CHECKING:
     from mcp_kernel.page.site import PageApp
+    from mcp_kernel.server.monitor import Monitor
     from mcp_kernel.server.principal import Gate
     from mcp_kernel.server.server import Server
 
@@ -38,12 +39,13 @@ _LAST_PORT: Final = 65535
 def serve_http(server: Server, arguments: argparse.Namespace, gate: Gate | None = None) -> str | None:
     """Serve until a signal comes; returns what is wrong where it cannot be served. `gate` authenticates."""
     what = f"{server.info['name']} {server.info['version']}"
-    if arguments.workers > 1 and not is_worker():
-        return _serve_with_workers(what, arguments)
+    seat = find_seat()
     try:
-        aside = _listen_aside(arguments)
+        aside = _listen_aside(arguments, seat)
     except OSError as error:
         return f"cannot listen on {arguments.host}:{arguments.metrics_port}: {error.strerror or error}"
+    if arguments.workers > 1 and seat is None:
+        return _serve_with_workers(what, arguments, aside)
     options = HttpOptions(
         path=arguments.path,
         hosts=[*arguments.allowed_host, arguments.host],
@@ -59,7 +61,7 @@ def serve_http(server: Server, arguments: argparse.Namespace, gate: Gate | None 
     return serve_app(endpoint, arguments, what, front, aside)
 
 
-def _serve_with_workers(what: str, arguments: argparse.Namespace) -> str | None:
+def _serve_with_workers(what: str, arguments: argparse.Namespace, aside: socket.socket | None) -> str | None:
     """Have other processes serve, until a signal comes; then end this one."""
     try:
         read_tls(arguments)
@@ -69,8 +71,22 @@ def _serve_with_workers(what: str, arguments: argparse.Namespace) -> str | None:
     except OSError as error:
         return _cannot_listen(arguments, error)
     sys.stderr.write(f"{what} serves {_address(listener, arguments)} with {arguments.workers} workers\n")
-    workers = Workers(listener, arguments.workers, arguments.drain + 3.0, lambda line: sys.stderr.write(f"{line}\n"))
-    sys.exit(workers.run())
+    _tell_aside(aside, arguments)
+    gathering = None
+    if arguments.metrics or aside is not None:
+        from mcp_kernel.operations.gathering import Gathering
+
+        gathering = Gathering()
+    listeners = [listener, *filter(None, [aside])]
+    enter = None if gathering is None else gathering.enter
+    code = Workers(listeners, arguments.workers, arguments.drain + 3.0, _say, enter).run()
+    if gathering is not None:
+        gathering.close()
+    sys.exit(code)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 class Served(Protocol):
@@ -99,8 +115,8 @@ def serve_app(
     """
     try:
         tls = read_tls(arguments)
-        is_one_of_several = is_worker()
-        listener = inherit() if is_one_of_several else _listen(arguments)
+        seat = find_seat()
+        listener = _listen(arguments) if seat is None else take_seat(seat)
         run = _prepare(endpoint, front or endpoint, arguments, tls)
     except ValueError as error:
         return str(error)
@@ -108,15 +124,19 @@ def serve_app(
         return "HTTP needs uvicorn: install mcp-kernel[http]"
     except OSError as error:
         return _cannot_listen(arguments, error)
-    if not is_one_of_several:
+    if seat is None:
         sys.stderr.write(f"{what} serves {_address(listener, arguments)}\n")
-    if front is not None and not is_one_of_several:
-        sys.stderr.write(f"Open {_address(listener, arguments, '/')} in a browser for its console.\n")
-    if aside is not None:
-        sys.stderr.write(f"Its figures are at {_address(aside, arguments, '/metrics')}.\n")
+        if front is not None:
+            sys.stderr.write(f"Open {_address(listener, arguments, '/')} in a browser for its console.\n")
+        _tell_aside(aside, arguments)
     gc.freeze()  # what is here now stays: to look it through took a full collection 13 ms, in which nobody is served
     run([listener, *filter(None, [aside])])
     return None
+
+
+def _tell_aside(aside: socket.socket | None, arguments: argparse.Namespace) -> None:
+    if aside is not None:
+        sys.stderr.write(f"Its figures are at {_address(aside, arguments, '/metrics')}.\n")
 
 
 def _front(server: Server, endpoint: HttpApp, options: HttpOptions) -> PageApp:
@@ -155,14 +175,14 @@ def _prepare(
         timeout_graceful_shutdown=1,
         **tls,
     )
-    return _server_class(endpoint, arguments.drain)(config).run
+    return _server_class(endpoint, arguments.drain, getattr(arguments, "monitor", None))(config).run
 
 
 class _Server(Protocol):
     def run(self, sockets: list[socket.socket] | None = None) -> None: ...
 
 
-def _server_class(app: Served, drain: float) -> Callable[..., _Server]:
+def _server_class(app: Served, drain: float, monitor: Monitor | None) -> Callable[..., _Server]:
     """Return the class of servers that tell the application of their end before they close connections."""
     import uvicorn
 
@@ -181,6 +201,11 @@ def _server_class(app: Served, drain: float) -> Callable[..., _Server]:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, self.handle_exit)
             yield
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if monitor is not None:
+                await monitor.open()
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             for each in self.servers:
@@ -202,10 +227,12 @@ def _leave(seconds: float) -> None:
     timer.start()
 
 
-def _listen_aside(arguments: argparse.Namespace) -> socket.socket | None:
-    """Open the socket for the figures, where one is asked for; raises `OSError`."""
+def _listen_aside(arguments: argparse.Namespace, seat: Seat | None) -> socket.socket | None:
+    """Open the socket for the figures, where one is asked for; workers have their parent's. Raises `OSError`."""
     if arguments.metrics_port is None:
         return None
+    if seat is not None:
+        return socket.socket(fileno=seat.aside)
     return _listen(argparse.Namespace(uds=None, host=arguments.host, port=arguments.metrics_port))
 
 

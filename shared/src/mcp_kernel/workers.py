@@ -13,30 +13,40 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
 
-_VARIABLE: Final = "MCP_WORKER"  # how a worker is told its socket, the pipe that ends with its parent, and its place
+_VARIABLE: Final = "MCP_WORKER"  # how a worker is told what `Seat` holds
 _KEY: Final = "MCP_STATE_KEY"
 _SOON: Final = 2.0  # seconds: a worker that ends before has hardly begun
 _MOST_SOON: Final = 5  # of which so many in a row are the end
 
 
-def is_worker() -> bool:
-    """Tell whether this process was started by a parent that listens for it."""
-    return _VARIABLE in os.environ
+class Seat(NamedTuple):
+    """What a parent gives to a worker: its place among the others, from 1, and descriptors.
+
+    `parent` is a pipe that ends with the parent, `listener` the socket to serve on. 0 is what there is not: `figures`,
+    a socket to tell the parent what was counted, and `aside`, one to show that on.
+    """
+
+    place: int
+    parent: int
+    listener: int
+    figures: int
+    aside: int
 
 
-def find_place() -> int | None:
-    """Which of its parent's workers this process is, from 1; None where it is none, or the parent."""
-    return int(os.environ[_VARIABLE].split(",")[2]) if is_worker() else None
+def find_seat() -> Seat | None:
+    """What this process was given by a parent that listens for it; None where it is no worker."""
+    words = os.environ.get(_VARIABLE)
+    return None if words is None else Seat(*map(int, words.split(",")))
 
 
-def inherit() -> socket.socket:
+def take_seat(seat: Seat) -> socket.socket:
     """Return the parent's socket, and see to it that this process ends with the parent."""
-    listening, pipe, _ = map(int, os.environ.pop(_VARIABLE).split(","))
-    threading.Thread(target=_end_with, args=(pipe,), name="parent", daemon=True).start()
-    return socket.socket(fileno=listening)
+    del os.environ[_VARIABLE]  # what this process starts is no worker
+    threading.Thread(target=_end_with, args=(seat.parent,), name="parent", daemon=True).start()
+    return socket.socket(fileno=seat.listener)
 
 
 def _end_with(pipe: int) -> None:
@@ -48,14 +58,23 @@ class Workers:
     """The processes of one parent.
 
     Args:
-        listener: The socket, which listens.
+        listeners: The sockets, which listen: the one to serve on, and perhaps one aside.
         count: How many are to run.
         patience: Seconds that each may take to end.
         say: Takes a line for the operator.
+        enter: Returns a socket for one more worker to tell its figures on, where that is wanted.
     """
 
-    def __init__(self, listener: socket.socket, count: int, patience: float, say: Callable[[str], object]) -> None:
-        self._listener = listener
+    def __init__(
+        self,
+        listeners: Sequence[socket.socket],
+        count: int,
+        patience: float,
+        say: Callable[[str], object],
+        enter: Callable[[], socket.socket] | None = None,
+    ) -> None:
+        self._listeners = listeners
+        self._enter = enter
         self._count = count
         self._patience = patience
         self._say = say
@@ -88,11 +107,16 @@ class Workers:
         return 0
 
     def _start(self) -> None:
-        passed = (self._listener.fileno(), self._pipe)
         place = self._free.pop(0)
-        surroundings = {**os.environ, _VARIABLE: ",".join(map(str, (*passed, place)))}
+        figures = self._enter() if self._enter is not None else None
+        listener, aside = [each.fileno() for each in self._listeners] + [0] * (2 - len(self._listeners))
+        seat = Seat(place, self._pipe, listener, figures.fileno() if figures else 0, aside)
+        surroundings = {**os.environ, _VARIABLE: ",".join(map(str, seat))}
         command = [sys.executable, *sys.orig_argv[1:]]
+        passed = [each for each in seat[1:] if each]
         worker = subprocess.Popen(command, env=surroundings, pass_fds=passed)  # noqa: S603  # our own command line
+        if figures is not None:
+            figures.close()  # the worker has it alone, so that it ends with the worker
         self._started[worker.pid] = (worker, time.monotonic())
         self._places[worker.pid] = place
         if self._is_ending:  # the signal came while it was started

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from mcp_kernel.operations.figures import Labels, Series, key
 
 KIND: Final = b"text/plain; version=0.0.4; charset=utf-8"
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-MOST_SERIES: Final = 2000  # of one family; what comes beyond is counted together
-
-Labels: TypeAlias = tuple[str, ...]
 
 
 class Family:
@@ -21,28 +20,22 @@ class Family:
         self._text = text
         self._kind = kind
         self._labels = tuple(labels)
-        self._values: dict[Labels, float] = {}
-        self._functions: list[Callable[[], float]] = []
+        self.series: Series = {}
         if not labels:
-            self._values[()] = 0.0
+            self.series[(), 1] = [0.0]
 
     def add(self, amount: float, *labels: str) -> None:
         """Add to the figure of these labels."""
-        values = self._values
-        if labels not in values and len(values) >= MOST_SERIES:
-            labels = ("other",) * len(labels)
-        values[labels] = values.get(labels, 0.0) + amount
+        values = self.series.get((labels, 1))
+        if values is None:
+            values = self.series.setdefault(key(labels, self.series), [0.0])
+        values[0] += amount
 
-    def read(self, function: Callable[[], float]) -> None:
-        """Add what a function returns, at the time of asking, to the figure, which has no labels then."""
-        self._functions.append(function)
-
-    def lines(self) -> Iterator[str]:
-        """The family as text."""
+    def lines(self, series: Series) -> Iterator[str]:
+        """The family as text, with values of this process or of several."""
         yield from _head(self.name, self._text, self._kind)
-        for labels, value in self._values.items():
-            found = value + sum(function() for function in self._functions)
-            yield f"{self.name}{_braces(zip(self._labels, labels, strict=True))} {_write(found)}"
+        for labels, values in _fitting(series, self._labels, 1):
+            yield f"{self.name}{_braces(zip(self._labels, labels, strict=True))} {_write(values[0])}"
 
 
 class Histogram:
@@ -53,31 +46,36 @@ class Histogram:
         self._text = text
         self._labels = tuple(labels)
         self._bounds = tuple(bounds)
-        self._counts: dict[Labels, list[int]] = {}
-        self._sums: dict[Labels, float] = {}
+        self._width = len(self._bounds) + 2  # a count for each, one for what is beyond, and the sum
+        self.series: Series = {}
 
     def observe(self, value: float, *labels: str) -> None:
         """Count one value."""
-        counts = self._counts.get(labels)
-        if counts is None:
-            if len(self._counts) >= MOST_SERIES:
-                labels = ("other",) * len(labels)
-            counts = self._counts.setdefault(labels, [0] * (len(self._bounds) + 1))
-        counts[bisect_left(self._bounds, value)] += 1
-        self._sums[labels] = self._sums.get(labels, 0.0) + value
+        values = self.series.get((labels, self._width))
+        if values is None:
+            values = self.series.setdefault(key(labels, self.series, self._width), [0.0] * self._width)
+        values[bisect_left(self._bounds, value)] += 1
+        values[-1] += value
 
-    def lines(self) -> Iterator[str]:
-        """The family as text; each bucket holds what the smaller ones hold too."""
+    def lines(self, series: Series) -> Iterator[str]:
+        """The family as text, with values of this process or of several; a bucket holds what smaller ones hold too."""
         yield from _head(self.name, self._text, "histogram")
         bounds = [*(_write(bound) for bound in self._bounds), "+Inf"]
-        for labels, counts in self._counts.items():
+        for labels, (*counts, together) in _fitting(series, self._labels, self._width):
             pairs = list(zip(self._labels, labels, strict=True))
-            total = 0
+            total = 0.0
             for bound, count in zip(bounds, counts, strict=True):
                 total += count
-                yield f"{self.name}_bucket{_braces([*pairs, ('le', bound)])} {total}"
-            yield f"{self.name}_sum{_braces(pairs)} {_write(self._sums[labels])}"
-            yield f"{self.name}_count{_braces(pairs)} {total}"
+                yield f"{self.name}_bucket{_braces([*pairs, ('le', bound)])} {_write(total)}"
+            yield f"{self.name}_sum{_braces(pairs)} {_write(together)}"
+            yield f"{self.name}_count{_braces(pairs)} {_write(total)}"
+
+
+def _fitting(series: Series, names: Labels, width: int) -> Iterator[tuple[Labels, list[float]]]:
+    """What can be values of a family; what a process said that is none is passed over."""
+    for (labels, _), values in series.items():
+        if (len(labels), len(values)) == (len(names), width):
+            yield labels, values
 
 
 def _head(name: str, text: str, kind: str) -> Iterator[str]:

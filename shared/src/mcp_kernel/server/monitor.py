@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -45,8 +45,12 @@ class Monitor(Protocol):
     kind: bytes
     """The media type of the page."""
 
-    def page(self) -> bytes:
-        """Return the figures as they are now."""
+    async def open(self) -> None:
+        """Serving begins, on the running loop."""
+        ...
+
+    async def page(self) -> bytes | None:
+        """Return the figures as they are now; None where those of other processes belong to them and cannot be had."""
         ...
 
     def visit(self, receive: Receive, send: Send) -> AbstractContextManager[tuple[Receive, Send]]:
@@ -57,6 +61,6 @@ class Monitor(Protocol):
         """Count a request that was refused before it was read: by whom, with which HTTP status."""
         ...
 
-    def read(self, name: str, function: Callable[[], int]) -> None:
-        """Ask a function for a figure whenever the page is shown."""
+    def watch(self, name: str, function: Callable[[], Collection[str]]) -> None:
+        """Have a figure be the number of what a function returns: names, which other processes use for the same."""
         ...

@@ -85,7 +85,7 @@ class HttpApp:
         self._closing = False
         self._bodies: set[asyncio.Timeout] = set()  # that are being read
         if self._options.monitor is not None:
-            self._options.monitor.read("sessions", lambda: len(self._sessions) + len(self._pair))
+            self._options.monitor.watch("mcp_sessions", lambda: [*self._sessions.sessions, *self._pair])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request, as ASGI has it."""
@@ -201,7 +201,11 @@ class HttpApp:
         if monitor is None or path != "/metrics" or incoming.method not in ("GET", "HEAD"):
             await incoming.refuse(404, f"There is nothing at {incoming.path}; the endpoint is {self._path}")
             return
-        await incoming.respond(200, monitor.page(), ((b"content-type", monitor.kind),))
+        page = await monitor.page()
+        if page is None:
+            await incoming.refuse(503, "The figures of the other workers cannot be had now")
+            return
+        await incoming.respond(200, page, ((b"content-type", monitor.kind),))
 
     def _count_refusal(self, who: str, status: int) -> None:
         if self._options.monitor is not None:

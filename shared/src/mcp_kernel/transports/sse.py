@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from binascii import hexlify
+from collections.abc import Iterator
 from os import urandom
 from urllib.parse import parse_qs
 
@@ -36,8 +37,9 @@ class SsePair:
         self._server = server
         self._pairs: dict[str, _Pair] = {}
 
-    def __len__(self) -> int:
-        return len(self._pairs)
+    def __iter__(self) -> Iterator[str]:
+        """The ids of those that are open."""
+        return iter(self._pairs)
 
     async def open(self, incoming: Incoming) -> None:
         """Serve the stream: where to post to comes first. The session lives as long as the stream."""
