@@ -116,7 +116,12 @@ class CommandLine(argparse.ArgumentParser):
     def parse_known_args(  # pyright: ignore[reportIncompatibleMethodOverride]  # overloads that differ in the namespace
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Parse, with the switches that have a value written as the others are."""
+        """Parse, with the switches that have a value written as the others are.
+
+        Where it is this process's own command line, SIGTERM ends the process well from now on.
+        """
+        if args is None:
+            end_when_told()
         words = sys.argv[1:] if args is None else args
         return super().parse_known_args(self._read_switches(words), namespace or argparse.Namespace())
 
@@ -181,6 +186,8 @@ class CommandLine(argparse.ArgumentParser):
             self.error("--console is a page over HTTP: add --transport http")
         if arguments.console and not arguments.path.strip("/"):
             self.error("--console puts its page at /: give the endpoint another --path")
+        code = 130 if arguments.transport == "stdio" else 0
+        signal.signal(signal.SIGINT, lambda number, frame: os._exit(code))  # while the rest is imported, too
         server.timeout = arguments.timeout
         server.max_output_bytes = arguments.max_output_bytes
         gate = self._prepare(server, arguments)
@@ -191,7 +198,6 @@ class CommandLine(argparse.ArgumentParser):
             if problem:
                 self.error(problem)
             return
-        signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))  # while the rest is imported, too
         if is_terminal():
             sys.stderr.write(self._greet(server, arguments, serves))
         from mcp_kernel.transports import stdio
@@ -318,6 +324,14 @@ def _add_shared_use(group: argparse._ArgumentGroup) -> None:  # pyright: ignore[
     )
     add("--idempotency-lifetime", type=positive, metavar="S", help="seconds for which answers by key are kept (a day)")
     add("--audit-required", action="store_true", help="do nothing that the audit log has not on the disk before")
+
+
+def end_when_told() -> None:
+    """Have SIGTERM end this process at once and with 0, until whatever serves has a better answer.
+
+    It would be killed by the signal otherwise, as if it had failed, from its first line to the one with its address.
+    """
+    signal.signal(signal.SIGTERM, lambda number, frame: os._exit(0))
 
 
 def positive(text: str) -> float:

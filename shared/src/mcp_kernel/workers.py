@@ -6,6 +6,7 @@ with; the kernel gives each connection to one of them. They end when it tells th
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -87,10 +88,12 @@ class Workers:
     def run(self) -> int:
         """Keep them running until a signal comes; returns the exit code."""
         os.environ.setdefault(_KEY, os.urandom(32).hex())
+        signal.signal(signal.SIGALRM, lambda number, frame: self._tell(signal.SIGKILL))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, frame: self._end())
         for _ in range(self._count):
-            self._start()
+            if not self._is_ending:
+                self._start()
         soon = 0
         while self._started:
             ended, code, age = self._wait()
@@ -120,7 +123,7 @@ class Workers:
         self._started[worker.pid] = (worker, time.monotonic())
         self._places[worker.pid] = place
         if self._is_ending:  # the signal came while it was started
-            worker.terminate()
+            self._tell(signal.SIGTERM)
 
     def _wait(self) -> tuple[int, int, float]:
         """Wait until one has ended; returns its id, its exit code and its age in seconds."""
@@ -141,12 +144,11 @@ class Workers:
         """Tell all to end; who has not when the time is over is ended."""
         if not self._is_ending:
             self._is_ending = True
-            timer = threading.Timer(self._patience, self._kill)
-            timer.daemon = True
-            timer.start()
-        for worker, _ in list(self._started.values()):
-            worker.terminate()
+            signal.setitimer(signal.ITIMER_REAL, self._patience)
+        self._tell(signal.SIGTERM)
 
-    def _kill(self) -> None:
-        for worker, _ in list(self._started.values()):
-            worker.kill()
+    def _tell(self, number: signal.Signals) -> None:
+        """Signal to all. Not by `Popen`, which looks first whether they have ended, and takes that from `_wait`."""
+        for pid in list(self._started):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)

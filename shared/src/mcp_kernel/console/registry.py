@@ -53,9 +53,11 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def serve(arguments: argparse.Namespace) -> Work:
     """Serve until a signal comes."""
+    from mcp_kernel.cli import end_when_told
     from mcp_kernel.console.registry_app import RegistryApp
     from mcp_kernel.serving import serve_app
 
+    end_when_told()
     app = RegistryApp(arguments.file, [*arguments.allowed_host, arguments.host], arguments.allowed_origin)
     problem = serve_app(app, arguments, "the registry")
     if problem:

@@ -203,7 +203,7 @@ class HttpApp:
             return
         page = await monitor.page()
         if page is None:
-            await incoming.refuse(503, "The figures of the other workers cannot be had now")
+            await incoming.refuse(503, "The figures of all workers cannot be had now", ((b"retry-after", b"5"),))
             return
         await incoming.respond(200, page, ((b"content-type", monitor.kind),))
 
