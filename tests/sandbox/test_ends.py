@@ -53,6 +53,44 @@ def test_a_signal_while_it_starts_leaves_nothing_either() -> None:
     playground.close()
 
 
+# At a step of its start it is told to end; who makes data there in a thread waits a while whether the folders go first.
+TOLD = """
+import os, sys, threading
+step, part = sys.argv.pop(1), sys.argv.pop(1)
+told, taken = [], threading.Event()
+def tell(event, facts):
+    if event == "shutil.rmtree":
+        taken.set()
+    if event == step and part in str(facts) and not told:
+        told.append(event)
+        os.kill(os.getpid(), 15)
+        if threading.current_thread() is not threading.main_thread():
+            taken.wait(1.0)
+sys.addaudithook(tell)
+from mcp_sandbox.cli import main
+main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("step", "part"),
+    [
+        ("import", "mcp_sandbox.program"),
+        ("sqlite3.connect", "shop.db"),
+        ("subprocess.Popen", "git"),
+        ("subprocess.Popen", "initdb"),
+        ("subprocess.Popen", "mcp_server_everything"),
+    ],
+)
+def test_what_is_being_made_when_it_is_told_to_end_is_not_left(step: str, part: str) -> None:
+    playground = Playground(command=("-c", TOLD, step, part))
+    assert playground.wait() == 0, playground.log()
+    playground.check_gone()
+    assert "Traceback" not in playground.log()
+    playground.close()
+
+
 @pytest.mark.slow
 def test_two_signals_end_it_at_once() -> None:
     with Playground() as playground:

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from mcp_kernel.cli import end_when_told
+
 _LAST_PORT = 65535
 _MOST_REPLICAS = 16
 _WAY = re.compile(r"([a-z][a-z0-9-]*)=(https?://[A-Za-z0-9.-]+:\d+)")
@@ -41,6 +43,7 @@ def main() -> None:
 
 def _serve(parser: _Parser, arguments: argparse.Namespace) -> None:
     """Run all servers, or the front alone before others."""
+    end_when_told()
     try:
         listener = listen(arguments.host, arguments.port)
     except OSError as error:

@@ -119,6 +119,8 @@ class Cluster:
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
+            assert process.stderr is not None  # noqa: S101  # it is a pipe
+            await process.stderr.read()  # whose end says that what it had started is gone too
             raise
         if process.returncode:
             last = said.decode("utf-8", "replace").strip().rpartition("\n")[2]

@@ -8,7 +8,9 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +28,7 @@ from mcp_sandbox.serving import serve
 from mcp_sandbox.store import start_store
 from mcp_sandbox.table import Row, as_json, as_text
 
+_LAST_SECONDS: Final = 5.0  # in which what was killed must have ended
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -90,6 +93,8 @@ class _Sandbox:
         folder = _make_folder()
         sys.stderr.write(f"sandbox: making its data in {folder}, and starting {len(TITLES)} servers and PostgreSQL.\n")
         folders = [folder]
+        makers = ThreadPoolExecutor(thread_name_prefix="maker")
+        asyncio.get_running_loop().set_default_executor(makers)
         try:
             demo = Demo(folder)
             demo.make_documents()
@@ -107,8 +112,9 @@ class _Sandbox:
             sys.stderr.write(f"sandbox: the store of the replicas does not run: {failed}\n")
         finally:
             self.listener.close()
+            makers.shutdown()  # who makes data goes on when nobody waits for it any more, and would write after the end
             for each in folders:
-                shutil.rmtree(each, ignore_errors=True)
+                _take_away(each)
 
     async def _start(self, member: Member, family: Family, folder: Path) -> None:
         """Make a server's data and start it, or note why not."""
@@ -171,6 +177,14 @@ async def _serve(
 def _make_folder() -> Path:
     """Make the folder of the data; its name has no links in it, which some servers would resolve and others not."""
     return Path(tempfile.mkdtemp(prefix="mcp-sandbox-")).resolve()
+
+
+def _take_away(folder: Path) -> None:
+    """Remove a folder; again, where a process that was killed has still written to it."""
+    until = time.monotonic() + _LAST_SECONDS
+    while folder.exists() and time.monotonic() < until:
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.01)
 
 
 async def _start_cluster(family: Family, script: Path, folders: list[Path]) -> Cluster:
