@@ -12,7 +12,7 @@ from tests.client.origin import DISCOVERY, NOTHING, SERVER, SESSION, TEXT, Asked
 from tests.client.puppet import Refusal, play
 from tests.stage import LEGACY, MODERN, scene, scene_out_of_time
 
-from mcp_kernel.client import CannotStart, Client, HttpRefused, InvalidAnswer, Reach, TimedOut
+from mcp_kernel.client import CannotStart, Client, HttpRefused, InvalidAnswer, Reach, ServerRefused, TimedOut
 from mcp_kernel.client.negotiation import (
     Next,
     judge_handshake,
@@ -86,8 +86,8 @@ def test_on_a_pipe_every_answer_but_a_modern_one_leads_to_the_handshake(
         (400, refusal(-32602), Next.SHAKE_HANDS, None),
         (404, refusal(-32001), Next.SHAKE_HANDS, None),
         (405, refusal(-32601), Next.SHAKE_HANDS, None),
-        *((status, None, Next.GIVE_UP, None) for status in (301, 401, 403, 406, 415, 421, 429, 500, 502, 503)),
-        (500, refusal(-32603), Next.GIVE_UP, None),
+        *((status, None, Next.PASS_ON, None) for status in (301, 401, 403, 406, 415, 421, 429, 500, 502, 503)),
+        (500, refusal(-32603), Next.PASS_ON, None),
     ],
 )
 def test_over_http_only_three_statuses_without_a_modern_error_lead_to_the_handshake(
@@ -233,6 +233,19 @@ async def test_a_status_that_says_nothing_of_the_era_is_told_as_it_is() -> None:
         with pytest.raises(HttpRefused, match="403: not you") as caught:
             await Client(origin.url).connect()
         assert caught.value.status == 403
+        assert origin.methods() == ["server/discover"]
+
+
+@pytest.mark.parametrize("status", [403, 421, 429, 503])
+@scene
+async def test_what_a_server_says_of_something_else_is_not_taken_for_its_revisions(status: int) -> None:
+    async def busy(asked: Asked, reply: Reply) -> None:
+        await reply.refuse(status, -32600)
+
+    async with Origin(modern(server_discover=busy)) as origin:
+        with pytest.raises(ServerRefused, match=r"^no ") as caught:
+            await Client(origin.url).connect()
+        assert caught.value.status == status
         assert origin.methods() == ["server/discover"]
 
 

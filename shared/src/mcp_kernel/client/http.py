@@ -36,8 +36,9 @@ ACCEPT: Final = {"accept": f"{JSON}, {EVENT_STREAM}", "content-type": JSON}
 _CONNECT: Final = 10.0  # seconds to connect; how long an answer may take is the call's to say
 _SHOWN: Final = 200  # characters of a body in an error's text
 _PROOF: Final = 64 * 1024  # bytes of the body of a refusal that are looked at
+_UNKNOWN: Final = 401  # the status for whoever is not known
 _HINTS: Final = {
-    401: "It wants authorisation: give the client `auth`, or a header.",
+    _UNKNOWN: "It wants authorisation that holds here: give the client `auth`, or a header with a key or a token.",
     403: "Whoever asks may not do this.",
     404: "There is no such endpoint: is the path right, often /mcp?",
     429: "It is asked too often.",
@@ -156,7 +157,10 @@ class Web:
 
 
 async def read_refusal(answer: Answer, url: str) -> Failure | HttpRefused:
-    """What a status that is no success says: a JSON-RPC error, where the body is one."""
+    """What a status that is no success says: a JSON-RPC error, where the body is one.
+
+    401 is never an answer to the request: it says that nobody looked at it.
+    """
     try:
         body = await answer.read(_PROOF)
     except InvalidAnswer:
@@ -167,8 +171,10 @@ async def read_refusal(answer: Answer, url: str) -> Failure | HttpRefused:
         except Exception:  # whatever it is, it is no JSON-RPC error
             message = None
         if isinstance(message, Failure):
-            return Failure(message.id, message.code, message.message, message.data, answer.status)
-    said = " ".join(body[:_SHOWN].decode("utf-8", "replace").split())
+            if answer.status != _UNKNOWN:
+                return Failure(message.id, message.code, message.message, message.data, answer.status)
+            body = message.message.encode()
+    said = " ".join(body[:_SHOWN].decode("utf-8", "replace").split()).rstrip(".")
     hint = _HINTS.get(answer.status, "")
     text = f"{_show(url)} answered with status {answer.status}{': ' + said if said else ''}. {hint}"
     return HttpRefused(answer.status, text.strip(), answer.headers.get("retry-after"))

@@ -27,7 +27,8 @@ class Next(Enum):
     ASK_AGAIN = auto()  # in the revision given
     SHAKE_HANDS = auto()  # initialize
     OPEN_EVENTS = auto()  # the HTTP+SSE transport of 2024-11-05, then initialize
-    GIVE_UP = auto()
+    GIVE_UP = auto()  # for want of a revision
+    PASS_ON = auto()  # give up, and tell what the server said: it is about something else
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def judge_post(status: int, answer: Response | Failure | None) -> Verdict:
         return judge_probe(answer)
     if status in _FALLS_BACK or (answer is not None and status < 300):
         return Verdict(Next.SHAKE_HANDS, reason=f"status {status} to a modern request")
-    return Verdict(Next.GIVE_UP, reason=f"status {status}")
+    return Verdict(Next.PASS_ON, reason=f"status {status}")
 
 
 def judge_refused_handshake(status: int, answer: Response | Failure | None) -> Verdict:

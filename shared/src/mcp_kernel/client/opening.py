@@ -212,6 +212,8 @@ async def _post(link: Link, terms: Terms) -> Conversation | None:
             return _settle(stateless, verdict, answer.result if isinstance(answer, Response) else {})
         if verdict.next is Next.SHAKE_HANDS and not terms.pinned:
             return None
+        if verdict.next is Next.PASS_ON and isinstance(answer, Failure):
+            raise ServerRefused(answer.code, answer.message, answer.data, status)
         raise refused or InvalidAnswer(f"No common revision: {verdict.reason}.")
     raise InvalidAnswer(f"The server refuses the revision {stateless.revision}, which it says it speaks.")
 
