@@ -10,19 +10,9 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-_KNOWN: Final = {
-    "a GitHub token": re.compile(r"\b(?:gh[opsur]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})"),
-    "a GitLab token": re.compile(r"\bglpat-[\w-]{16,}"),
-    "an API key": re.compile(r"\b(?:sk|pk|rk)[-_](?=[\w-]*\d)[\w-]{16,}"),
-    "an AWS access key": re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
-    "a Slack token": re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}"),
-    "a Google API key": re.compile(r"\bAIza[\w-]{30,}"),
-    "a Hugging Face token": re.compile(r"\bhf_[A-Za-z0-9]{20,}"),
-    "an npm token": re.compile(r"\bnpm_[A-Za-z0-9]{20,}"),
-    "a PyPI token": re.compile(r"\bpypi-[\w-]{20,}"),
-    "a JSON Web Token": re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]+"),
-    "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
-}
+from mcp_kernel.operations.hiding import SHAPES
+
+_KNOWN: Final = {what: re.compile(shape) for what, shape in SHAPES.items()}
 # What follows such a name is a secret unless it is plainly none; after the others only what looks like chance is.
 _SURE: Final = re.compile(r"(api[-_]?key|access[-_]?key|secret|passw(or)?d|passphrase|private[-_]?key)$", re.IGNORECASE)
 _LIKELY: Final = re.compile(

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, cast
 from mcp_kernel.errors import INTERNAL_ERROR, MISSING_CAPABILITY, ProtocolError, ToolError, Unsupported
 from mcp_kernel.operations.audit_file import write_time
 from mcp_kernel.operations.audit_writer import AuditWriter, Unwritable
-from mcp_kernel.operations.redaction import Redaction, cut, hide_user
+from mcp_kernel.operations.redaction import Redaction, cut, cut_uri
 from mcp_kernel.server.results import ToolResult
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _find_target(exchange: Exchange) -> JsonObject:
     if isinstance(name := params.get("name"), str):
         target["prompt" if method == "prompts/get" else "tool"] = cut(name)
     if isinstance(uri := params.get("uri"), str):
-        target["uri"] = hide_user(uri)
+        target["uri"] = cut_uri(uri)
     return target
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from mcp_kernel.operations.audit_file import write_time
-from mcp_kernel.operations.logs import redact
+from mcp_kernel.operations.hiding import hide
 from mcp_kernel.operations.rates import MemoryBuckets, Rate
 from mcp_kernel.operations.redaction import cut
 
@@ -79,5 +79,5 @@ def _describe(refused: Refused) -> JsonObject:
     record |= {"decision": "refused", "refused_by": refused.by}
     numbers = {"status": refused.status, "code": refused.code}
     record |= {name: number for name, number in numbers.items() if number is not None}
-    record["reason"] = cut(redact(refused.reason))
+    record["reason"] = cut(hide(refused.reason))
     return record

@@ -8,45 +8,16 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, TypeAlias, cast
 
 from mcp_kernel.operations.correlation import find_mark
+from mcp_kernel.operations.hiding import hide
 
 _Caught: TypeAlias = "tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]"
 _PLAIN: Final = "%(levelname)s %(name)s: %(message)s"
-_HIDDEN: Final = "[redacted]"
-_NAMES: Final = (
-    r"access_token|refresh_token|id_token|token|api[_-]?key|key|code|client_secret|client_assertion|assertion|secret|"
-    r"password|passwd|signature|sig|session_id"
-)
-# Each is linear: no part of it can match what the part after it begins with.
-_SECRETS: Final = (
-    # a header of a request, as a line, as a member of a mapping or as a pair of bytes, to its end
-    (
-        re.compile(
-            r"""((?:proxy-)?authorization|x-api-key|dpop|set-cookie|cookie|mcp-session-id|client-cert)"""
-            r"""(['"]?\s*[:=,]\s*)(b?"[^"]*"|b?'[^']*'|[^\n"',}\])]+)""",
-            re.IGNORECASE,
-        ),
-        rf"\1\2{_HIDDEN}",
-    ),
-    (re.compile(r"\b(bearer|dpop|basic)(\s+)[\w.~+/=-]{16,}", re.IGNORECASE), rf"\1\2{_HIDDEN}"),
-    (re.compile(rf"([?&;](?:{_NAMES})=)[^&\s\"'#<>]*", re.IGNORECASE), rf"\1{_HIDDEN}"),
-    (re.compile(r"(://)[^\s/@:\"']*:[^\s/@\"']*@"), rf"\1{_HIDDEN}@"),
-    (re.compile(r"\bmcp_[\w-]{43}(?![\w-])"), _HIDDEN),  # a key of `mcp-kernel keys new`
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), _HIDDEN),  # a JWT, whatever it stands behind
-)
 _CONTROLS: Final = {number: f"\\x{number:02x}" for number in (*range(32), 127, *range(128, 160))} | {10: "\\n", 9: " "}
-
-
-def redact(text: str) -> str:
-    """Take tokens, passwords and session ids out of a text."""
-    for pattern, instead in _SECRETS:
-        text = pattern.sub(instead, text)
-    return text
 
 
 class Lines(logging.Formatter):
@@ -74,7 +45,7 @@ class Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         kept, record.exc_text = record.exc_text, None  # as another handler has spelled it
         try:
-            return redact(super().format(record))
+            return hide(super().format(record))
         finally:
             record.exc_text = kept
 
@@ -92,13 +63,13 @@ class JsonLines(logging.Formatter):
             "time": when,
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": redact(record.getMessage()),
+            "message": hide(record.getMessage()),
         }
         request = find_mark(record)
         if request is not None:
             line.update(request.members())
         if record.exc_info and record.exc_info[0] is not None:
-            line["exception"] = redact(self.formatException(record.exc_info))
+            line["exception"] = hide(self.formatException(record.exc_info))
         return json.dumps(line, default=str)
 
 

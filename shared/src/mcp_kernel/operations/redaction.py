@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import translate
 from typing import Final, Literal, TypeAlias, cast
 
+from mcp_kernel.operations.hiding import REDACTED, SECRET_NAMES, hide, hide_in_uri, simplify
 from mcp_kernel.operations.settings import Complain, Section
 from mcp_kernel.protocol.jsonrpc import JsonObject
 from mcp_kernel.server.repeats import digest
@@ -14,29 +15,12 @@ from mcp_kernel.server.repeats import digest
 Form: TypeAlias = Literal["full", "digest", "none"]
 _FORMS: Final = ("full", "digest", "none")
 
-REDACTED: Final = "[redacted]"
-SECRETS: Final = (
-    "*password*",
-    "*passwd*",
-    "*passphrase*",
-    "*secret*",
-    "*token*",
-    "*authorization*",
-    "*credential*",
-    "*apikey*",
-    "*accesskey*",
-    "*privatekey*",
-    "*cookie*",
-)
-"""Names whose values are secret, as patterns for the name in lower case without `-` and `_`."""
-
 _CUT: Final = "[cut]"
 _LONGEST: Final = 1000  # characters of a text
 _LONGEST_NAME: Final = 200
 _MOST_KNOWN: Final = 1000  # names of which it is known whether they are secret
 _LONGEST_KNOWN: Final = 64  # characters of such a name
 _ROOM: Final = 16_384  # characters of all arguments together
-_USER: Final = re.compile(r"(?<=://)[^/?#@\s]*@")  # of a URI: a name, and often a password
 
 
 class Redaction:
@@ -48,7 +32,7 @@ class Redaction:
     """
 
     def __init__(self, names: Iterable[str] = (), form: Form = "full") -> None:
-        patterns = [*SECRETS, *(_simplify(name) for name in names)]
+        patterns = [*(f"*{name}*" for name in SECRET_NAMES), *(simplify(name) for name in names)]
         self._secret = re.compile("|".join(translate(pattern) for pattern in patterns))
         self._form = form
         self._known: dict[str, bool] = {}  # names of arguments, which are the same in call after call
@@ -65,7 +49,7 @@ class Redaction:
         """Tell whether a value of this name must not be seen."""
         found = self._known.get(name)
         if found is None:
-            found = self._secret.fullmatch(_simplify(name)) is not None
+            found = self._secret.fullmatch(simplify(name)) is not None
             if len(self._known) < _MOST_KNOWN and len(name) <= _LONGEST_KNOWN:
                 self._known[name] = found
         return found
@@ -74,7 +58,7 @@ class Redaction:
         if room is not None and not room.take(8):
             return _CUT
         if isinstance(value, str):
-            return value if room is None else room.fit(value)
+            return value if room is None else hide(room.fit(value))
         if isinstance(value, Mapping):
             kept: JsonObject = {}
             for name, inner in cast("Mapping[str, object]", value).items():
@@ -123,10 +107,6 @@ def cut(text: str) -> str:
     return text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}…"
 
 
-def hide_user(uri: str) -> str:
-    """A URI without who opens it, cut to what can be read."""
-    return _USER.sub(f"{REDACTED}@", uri[:_LONGEST])
-
-
-def _simplify(name: str) -> str:
-    return name.lower().replace("-", "").replace("_", "")
+def cut_uri(uri: str) -> str:
+    """A URI without what is secret in it, cut to what can be read."""
+    return hide_in_uri(uri[:_LONGEST])
