@@ -18,6 +18,7 @@ import mcp_server_sqlite.server
 import mcp_server_ticketing.server
 import mcp_server_vector.server
 from mcp_kernel.testing.asgi import Site
+from mcp_kernel.toolkits.dsn import Dsn
 from mcp_server_filesystem.denial import Denial
 from mcp_server_filesystem.sandbox import Directory, Sandbox
 from mcp_server_filesystem.sandbox import Policy as FilePolicy
@@ -31,7 +32,6 @@ from mcp_server_sqlite.sample import create_sample
 from mcp_server_ticketing.seeding import SAMPLE
 from mcp_server_ticketing.storage_postgres import PostgresStorage
 from mcp_server_ticketing.storage_sqlite import SqliteStorage
-from mcp_server_ticketing.target import Target as TicketTarget
 from mcp_server_ticketing.tracker import Tracker
 from mcp_server_vector.embedders import DEFAULT, choose
 from mcp_server_vector.engine import Settings
@@ -137,8 +137,8 @@ def test_a_postgresql_that_ends_is_missed_by_both_servers(tmp_path: Path) -> Non
 
 @scene
 async def check_postgres(url: str, *expected: tuple[int, str]) -> None:
-    server = mcp_server_postgres.server.build(PostgresDatabase(Target(url), PostgresPolicy(allow_superuser=True)))
-    storage = PostgresStorage(TicketTarget(url), SAMPLE)
+    server = mcp_server_postgres.server.build(PostgresDatabase(Target(Dsn(url)), PostgresPolicy(allow_superuser=True)))
+    storage = PostgresStorage(Dsn(url), SAMPLE)
     assert await ask(server) == expected[0]
     assert await ask(mcp_server_ticketing.server.build(Tracker(storage))) == expected[1]
     await storage.close()

@@ -18,6 +18,7 @@ from mcp_kernel import Server
 from mcp_kernel.protocol.jsonrpc import to_bytes
 from mcp_kernel.testing.dialogue import parse, replay
 from mcp_kernel.toolkits import sql
+from mcp_kernel.toolkits.dsn import Dsn
 from mcp_kernel.toolkits.sql.shapes import Mould
 from mcp_server_postgres.database import Database as PostgresDatabase
 from mcp_server_postgres.target import Target
@@ -52,7 +53,7 @@ def make_sqlite(tmp_path: Path) -> Make:
 
 @pytest.fixture
 def make_postgres(shop: Shop) -> Make:
-    return lambda: mcp_server_postgres.server.build(PostgresDatabase(Target(shop.url())))
+    return lambda: mcp_server_postgres.server.build(PostgresDatabase(Target(Dsn(shop.url()))))
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from tests.cluster import run_cluster
 
+from mcp_kernel.toolkits.dsn import Dsn
 from mcp_server_postgres.database import Database
 from mcp_server_postgres.driver import connect
 from mcp_server_postgres.policy import Policy
@@ -230,7 +231,7 @@ def desk(shop: Shop) -> Iterator[Opener]:
         def open_desk(policy: Policy | None = None, dsn: str = "") -> Desk:
             asked = (policy or Policy(), dsn or shop.url())
             if asked not in desks:
-                desks[asked] = Desk(Database(Target(asked[1]), asked[0]), runner)
+                desks[asked] = Desk(Database(Target(Dsn(asked[1])), asked[0]), runner)
             return desks[asked]
 
         yield open_desk

@@ -14,6 +14,7 @@ import pytest
 from tests.cluster import Cluster, run_cluster
 from tests.servers.postgres.conftest import Desk, command
 
+from mcp_kernel.toolkits.dsn import Dsn
 from mcp_server_postgres.database import Database
 from mcp_server_postgres.policy import Policy
 from mcp_server_postgres.refusals import Refusal, Unavailable
@@ -34,7 +35,7 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture
 def desk(cluster: Cluster) -> Iterator[Desk]:
     with asyncio.Runner() as runner:
-        desk = Desk(Database(Target(cluster.url("guest")), Policy(query_timeout=6)), runner)
+        desk = Desk(Database(Target(Dsn(cluster.url("guest"))), Policy(query_timeout=6)), runner)
         yield desk
         runner.run(desk.database.close())
 
@@ -161,10 +162,10 @@ def test_a_standby_answers_and_cannot_withhold(
     cluster: Cluster, desk: Desk, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with cluster.standby() as standby, asyncio.Runner() as runner:
-        plain = Desk(Database(Target(standby.url("guest"))), runner)
+        plain = Desk(Database(Target(Dsn(standby.url("guest")))), runner)
         assert answer(plain) == 1
         assert "pg_sleep" in plain.refusal("SELECT pg_sleep(9)")
-        strict = Desk(Database(Target(standby.url("guest")), Policy(deny_tables=frozenset({"u"}))), runner)
+        strict = Desk(Database(Target(Dsn(standby.url("guest"))), Policy(deny_tables=frozenset({"u"}))), runner)
         assert "standby" in strict.refusal("SELECT 1")
         for each in (plain, strict):
             runner.run(each.database.close())
@@ -176,7 +177,7 @@ def test_it_works_behind_a_pooler_that_changes_connections_under_it(cluster: Clu
         pytest.skip("PgBouncer is not installed here")
     with cluster.pooler(program) as port, asyncio.Runner() as runner:
         pooled = Desk(
-            Database(Target(f"postgresql://guest@127.0.0.1:{port}/postgres"), Policy(query_timeout=6)), runner
+            Database(Target(Dsn(f"postgresql://guest@127.0.0.1:{port}/postgres")), Policy(query_timeout=6)), runner
         )
 
         async def play() -> list[Any]:

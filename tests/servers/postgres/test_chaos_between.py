@@ -16,6 +16,7 @@ from tests.servers.postgres.bridge import Bridge, build_bridge
 from tests.servers.postgres.conftest import Desk, command
 from tests.servers.postgres.test_chaos import SLOW, answer, until_running
 
+from mcp_kernel.toolkits.dsn import Dsn
 from mcp_server_postgres.database import Database
 from mcp_server_postgres.policy import Policy
 from mcp_server_postgres.refusals import Refusal, Unavailable
@@ -36,7 +37,7 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture
 def desk(cluster: Cluster) -> Iterator[Desk]:
     with asyncio.Runner() as runner:
-        desk = Desk(Database(Target(cluster.url("guest")), Policy(query_timeout=4)), runner)
+        desk = Desk(Database(Target(Dsn(cluster.url("guest"))), Policy(query_timeout=4)), runner)
         yield desk
         runner.run(desk.database.close())
 
@@ -50,7 +51,7 @@ def test_a_connection_cut_before_any_message_is_told_and_replaced(cluster: Clust
 
         async with build_bridge(Bridge("127.0.0.1", cluster.port)) as bridge:
             dsn = f"postgresql://guest@127.0.0.1:{bridge.here}/postgres?sslmode=disable"
-            database = Database(Target(dsn), Policy(query_timeout=8))
+            database = Database(Target(Dsn(dsn)), Policy(query_timeout=8))
             await bridge.take(database.query("SELECT 1"))
             bridge.turns.clear()
             bridge.before = cut
@@ -114,7 +115,7 @@ def test_a_process_of_the_database_that_stands_still_is_left(cluster: Cluster, d
 def test_a_database_that_takes_connections_and_says_nothing_is_told(cluster: Cluster) -> None:
     assert cluster.process is not None
     with asyncio.Runner() as runner:
-        desk = Desk(Database(Target(cluster.url("guest")), Policy(query_timeout=3)), runner)
+        desk = Desk(Database(Target(Dsn(cluster.url("guest"))), Policy(query_timeout=3)), runner)
         cluster.process.send_signal(signal.SIGSTOP)
         try:
             began = time.monotonic()
@@ -136,7 +137,7 @@ def test_a_pooler_that_forgets_statements_between_transactions_is_not_noticed(cl
     with cluster.pooler(program, settings) as port, asyncio.Runner() as runner:
         dsn = f"postgresql://guest@127.0.0.1:{port}/postgres"
         desks = [
-            Desk(Database(Target(dsn), Policy(query_timeout=8, deny_tables=frozenset(denied))), runner)
+            Desk(Database(Target(Dsn(dsn)), Policy(query_timeout=8, deny_tables=frozenset(denied))), runner)
             for denied in ([], ["u"])
         ]
 

@@ -13,6 +13,7 @@ from tests.stage import Connect, scene, text_of
 from mcp_kernel.auth.policy import Pattern, Policy, Role
 from mcp_kernel.server.access import Authorization
 from mcp_kernel.server.principal import Principal
+from mcp_kernel.toolkits.dsn import Dsn
 from mcp_server_postgres.database import Database
 from mcp_server_postgres.identity import Identity
 from mcp_server_postgres.refusals import Refusal
@@ -170,7 +171,7 @@ def test_a_denied_table_stands_in_no_list(act: As) -> None:
 
 @asynccontextmanager
 async def serve(door: str, claims: Claims) -> AsyncGenerator[Server]:
-    database = Database(Target(door))
+    database = Database(Target(Dsn(door)))
     server = build(database, claims)
     allowed: Any = {"tools": (Pattern("query"),), "resources": (Pattern("*"),)}
     policy = Policy([Role("all", allowed), Role("some", allowed, frozenset({"lists"}))])

@@ -18,6 +18,7 @@ from tests.cluster import Cluster, run_cluster
 from tests.servers.postgres.bridge import Bridge, build_bridge
 from tests.servers.postgres.conftest import Desk, Shop, command
 
+from mcp_kernel.toolkits.dsn import Dsn
 from mcp_server_postgres.database import Database
 from mcp_server_postgres.policy import Policy
 from mcp_server_postgres.refusals import Unavailable
@@ -44,7 +45,7 @@ class Site:
     def ask(self, host: str = "127.0.0.1", user: str = "guest", sql: str = ENCRYPTED, **options: object) -> object:
         """The only value that a statement gives over a connection of its own."""
         dsn = f"postgresql://{user}@{host}:{self.cluster.port}/postgres?{urlencode(options)}"
-        return self.ask_target(Target(dsn), sql)
+        return self.ask_target(Target(Dsn(dsn)), sql)
 
     def ask_target(self, target: Target, sql: str = ENCRYPTED) -> object:
         desk = Desk(Database(target, Policy(query_timeout=8)), self.runner)
@@ -176,10 +177,10 @@ def test_the_variables_of_libpq_say_the_same(site: Site, monkeypatch: pytest.Mon
         "PGSSLKEY": ann["sslkey"],
     }.items():
         monkeypatch.setenv(name, value)
-    assert site.ask_target(Target(None)) is True
+    assert site.ask_target(Target(Dsn(None))) is True
     monkeypatch.setenv("PGSSLROOTCERT", str(site.stranger))
     with pytest.raises(Unavailable, match="TLS failed"):
-        site.ask_target(Target(None))
+        site.ask_target(Target(Dsn(None)))
 
 
 def test_a_wrong_password_over_tls_is_a_wrong_password(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +198,7 @@ def test_a_server_without_tls_is_refused_where_tls_is_asked(site: Site, shop: Sh
     if has_tls:
         pytest.skip("the PostgreSQL of DATABASE_URL has TLS")
     with pytest.raises(Unavailable) as caught:
-        site.ask_target(Target(f"{shop.url()}?sslmode=require"))
+        site.ask_target(Target(Dsn(f"{shop.url()}?sslmode=require")))
     assert "has no TLS" in str(caught.value)
 
 
@@ -211,7 +212,7 @@ def test_an_old_version_of_tls_is_not_spoken(site: Site) -> None:
 def test_a_server_that_is_lost_in_the_handshake_is_told(site: Site, most: int) -> None:
     async def play() -> str:
         async with build_bridge(Bridge("127.0.0.1", site.cluster.port, most=most)) as bridge:
-            database = Database(Target(f"postgresql://guest@127.0.0.1:{bridge.here}/postgres?sslmode=require"))
+            database = Database(Target(Dsn(f"postgresql://guest@127.0.0.1:{bridge.here}/postgres?sslmode=require")))
             with pytest.raises(Unavailable) as caught:
                 await database.query("SELECT 1")
             await database.close()

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from tests.servers.postgres.bridge import Bridge, build_bridge
 from tests.servers.postgres.conftest import Desk, Opener, Shop, command
 
+from mcp_kernel.toolkits.dsn import Dsn
 from mcp_server_postgres.database import Database
 from mcp_server_postgres.policy import Policy
 from mcp_server_postgres.target import Target
@@ -23,7 +24,7 @@ async def counted(shop: Shop, policy: Policy) -> AsyncGenerator[tuple[Database, 
     place, dsn = urlsplit(shop.admin), urlsplit(shop.url())
     login = f"postgresql://{dsn.username}:{dsn.password}"
     async with build_bridge(Bridge(str(place.hostname), place.port or 5432)) as bridge:
-        database = Database(Target(f"{login}@127.0.0.1:{bridge.here}/{shop.database}?sslmode=disable"), policy)
+        database = Database(Target(Dsn(f"{login}@127.0.0.1:{bridge.here}/{shop.database}?sslmode=disable")), policy)
         try:
             yield database, bridge
         finally:

@@ -16,13 +16,13 @@ from mcp_kernel.auth.policy import Policy
 from mcp_kernel.server.access import Authorization
 from mcp_kernel.server.principal import Principal
 from mcp_kernel.testing.eras import Answerer, Client, say_nothing
+from mcp_kernel.toolkits.dsn import Dsn
 from mcp_server_ticketing.driver import connect
 from mcp_server_ticketing.seeding import SAMPLE, Seed
 from mcp_server_ticketing.server import build
 from mcp_server_ticketing.storage import Schema, Storage
 from mcp_server_ticketing.storage_postgres import PostgresStorage
 from mcp_server_ticketing.storage_sqlite import SqliteStorage
-from mcp_server_ticketing.target import Target
 from mcp_server_ticketing.tracker import Tracker
 
 P = ParamSpec("P")
@@ -41,7 +41,7 @@ class Place:
     def storage(self, seed: Seed = SAMPLE, schema: Schema | None = None) -> Storage:
         """A storage as another process would have it."""
         more = {} if schema is None else {"schema": schema}
-        made = SqliteStorage(self.path, seed, **more) if self.path else PostgresStorage(Target(self.url), seed, **more)
+        made = SqliteStorage(self.path, seed, **more) if self.path else PostgresStorage(Dsn(self.url), seed, **more)
         self.storages.append(made)
         return made
 

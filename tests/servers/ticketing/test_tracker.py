@@ -12,13 +12,13 @@ import pytest
 from tests.servers.ticketing.place import Place, desk_scene
 from tests.stage import scene
 
+from mcp_kernel.toolkits.dsn import Dsn
 from mcp_server_ticketing import schema_postgres, schema_sqlite
 from mcp_server_ticketing.refusals import Refusal, Unavailable, UnknownCustomer, UnknownTicket
 from mcp_server_ticketing.seeding import SAMPLE, Seed, SeedCustomer, SeedTicket
 from mcp_server_ticketing.storage import Schema
 from mcp_server_ticketing.storage_postgres import PostgresStorage
 from mcp_server_ticketing.storage_sqlite import SqliteStorage
-from mcp_server_ticketing.target import Target
 from mcp_server_ticketing.tickets import Actor, Closing, Draft
 from mcp_server_ticketing.tracker import Tracker
 
@@ -283,7 +283,7 @@ async def test_a_file_that_is_locked_is_said_to_be_locked(tmp_path: Path, monkey
 
 @scene
 async def test_a_server_that_is_not_there_is_named_without_the_password() -> None:
-    storage = PostgresStorage(Target("postgresql://me:hush-7741@127.0.0.1:1/desk"), SAMPLE)
+    storage = PostgresStorage(Dsn("postgresql://me:hush-7741@127.0.0.1:1/desk"), SAMPLE)
     with pytest.raises(Unavailable, match="cannot be used") as caught:
         await Tracker(storage).search()
     assert "127.0.0.1" in str(caught.value)

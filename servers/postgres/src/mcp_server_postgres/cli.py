@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mcp_kernel.cli import CommandLine, count, positive
+from mcp_kernel.toolkits.dsn import Dsn, read_dsn
 from mcp_kernel.toolkits.title import hide_arguments
 
 from . import __version__
@@ -43,15 +44,6 @@ def column(text: str) -> MaskedColumn:
     return MaskedColumn(table, name)
 
 
-def target(text: str) -> Target:
-    """Read a DSN."""
-    found = Target(text.strip())
-    problem = found.problem()
-    if problem is not None:
-        raise argparse.ArgumentTypeError(problem)
-    return found
-
-
 class Setting(NamedTuple):
     """A setting of the database, and the claim that its value comes from."""
 
@@ -79,7 +71,7 @@ def command_line() -> CommandLine:
     add(
         "dsn",
         nargs="?",
-        type=target,
+        type=read_dsn,
         metavar="DSN",
         help="the database, as postgresql://user@host:5432/name"
         " (environment: DATABASE_URL, or PGHOST, PGUSER, PGPASSWORD ...)",
@@ -132,7 +124,7 @@ def main() -> None:
     """Start the server with the arguments of this process."""
     line = command_line()
     arguments = line.parse_args()
-    arguments.dsn = _target(line, arguments)
+    arguments.dsn = _dsn(line, arguments)
     hide_arguments(arguments.dsn.secrets)
     if arguments.print_config:
         _print_config(line, arguments)
@@ -142,10 +134,10 @@ def main() -> None:
     if policy.allow_superuser:
         _warn("the check of the role is overridden (--allow-superuser): what a superuser may do is refused by a list")
     if policy.restricts:
-        asyncio.run(_check(line, Database(arguments.dsn, policy)))
+        asyncio.run(_check(line, Database(Target(arguments.dsn), policy)))
     from .server import build
 
-    line.serve(build(Database(arguments.dsn, policy), claims), arguments, str(arguments.dsn))
+    line.serve(build(Database(Target(arguments.dsn), policy), claims), arguments, str(arguments.dsn))
 
 
 def _warn(text: str) -> None:
@@ -161,9 +153,9 @@ def _print_config(line: CommandLine, arguments: argparse.Namespace) -> None:
     line.print_config(arguments)
 
 
-def _target(line: CommandLine, arguments: argparse.Namespace) -> Target:
+def _dsn(line: CommandLine, arguments: argparse.Namespace) -> Dsn:
     """The one database that is meant; naming it twice is a mistake."""
-    given: Target | None = arguments.dsn
+    given: Dsn | None = arguments.dsn
     if given is not None and arguments.dsn_file is not None:
         line.error("give the DSN or --dsn-file, not both")
     if given is not None:
@@ -177,7 +169,7 @@ def _target(line: CommandLine, arguments: argparse.Namespace) -> Target:
             line.error(f"{arguments.dsn_file} cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}")
     if not text and not any(os.environ.get(name) for name in ("PGHOST", "PGDATABASE", "PGUSER", "PGSERVICE")):
         line.error("no database: pass postgresql://user@host/database, --dsn-file FILE, or set DATABASE_URL")
-    found = Target(text or None)
+    found = Dsn(text or None)
     problem = found.problem()
     if problem is not None:
         line.error(problem)

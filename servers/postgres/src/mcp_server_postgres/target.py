@@ -1,82 +1,55 @@
-"""Where the database is: a DSN or the PG* variables, how to connect to it, and what is wrong when that fails."""
+"""The way to the database: how to connect to it, and what is wrong when that fails."""
 
 import asyncio
 import os
-import re
 import ssl
-from contextlib import suppress
 from dataclasses import dataclass
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import Protocol
 
 from .driver import Connection, connect, is_known, state_of, text_of
 from .refusals import Unavailable
 
-SCHEMES = ("postgresql", "postgres")
-_SECRET = re.compile(r"(?i)\b(password|sslpassword|passfile)\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&]+)")
+
+class Address(Protocol):
+    """A DSN; its `str` says where it leads and never how to get in. `text` is None where PG* variables say it all."""
+
+    @property
+    def text(self) -> str | None: ...
+
+    def clean(self, text: str) -> str:
+        """Take the password out of a text."""
+        ...
+
+    def sets(self, parameter: str) -> bool:
+        """Tell whether a parameter stands in it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A database to connect to. `dsn` is None where the PG* variables say it all.
+    """A database to connect to."""
 
-    Its `str` and `repr` say where it is and never how to get in.
-    """
-
-    dsn: str | None = None
-
-    def __repr__(self) -> str:
-        return f"Target({self})"
+    address: Address
 
     def __str__(self) -> str:
-        if self.dsn is None:
-            host = os.environ.get("PGHOST", "localhost")
-            return f"postgresql://{host}/{os.environ.get('PGDATABASE', '')}"
-        return redact(self.dsn)
+        return str(self.address)
 
-    def problem(self) -> str | None:
-        """Say why this names no database, or None."""
-        if self.dsn is None:
-            return None
-        try:
-            parts = urlsplit(self.dsn)
-            _ = parts.port if "," not in parts.netloc else 0
-        except ValueError:
-            return "the DSN cannot be read: an IPv6 host stands in [ ], a port is a number"
-        if parts.scheme not in SCHEMES:
-            return "the DSN must begin with postgresql://, as in postgresql://user@host:5432/database"
-        return None
-
-    @property
-    def secrets(self) -> list[str]:
-        """Every form in which the password may turn up in a text."""
-        found = [os.environ.get("PGPASSWORD", "")]
-        with suppress(ValueError):
-            parts = urlsplit(self.dsn or "")
-            found += [parts.password or "", unquote(parts.password or "")]
-            found += [value for key in ("password", "sslpassword") for value in parse_qs(parts.query).get(key, [])]
-        return [secret for secret in found if secret]
+    def clean(self, text: str) -> str:
+        """Take the password out of a text."""
+        return self.address.clean(text)
 
     @property
     def _shows_certificate(self) -> bool:
-        with suppress(ValueError):
-            return bool(os.environ.get("PGSSLCERT") or parse_qs(urlsplit(self.dsn or "").query).get("sslcert"))
-        return False
+        return bool(os.environ.get("PGSSLCERT")) or self.address.sets("sslcert")
 
     async def connect(self, seconds: float) -> Connection:
         """Open a connection; raises `Unavailable` that says what is wrong and what to try."""
         try:
-            return await connect(self.dsn, seconds)
+            return await connect(self.address.text, seconds)
         except Exception as error:
             if not isinstance(error, ValueError) and not is_known(error):
                 raise
             raise Unavailable(self.clean(self._explain(error))) from None
-
-    def clean(self, text: str) -> str:
-        """Take the password out of a text."""
-        for secret in sorted(self.secrets, key=len, reverse=True):
-            if len(secret) > 2:  # a shorter one would tear words apart, and no error names it alone
-                text = text.replace(secret, "***")
-        return text
 
     def _explain(self, error: Exception) -> str:
         state, said = state_of(error), text_of(error)
@@ -151,18 +124,6 @@ def _advise_login(said: str) -> str:
     if "no encryption" in said:
         return "Write sslmode=require, if the server wants TLS, or check what pg_hba.conf allows this host."
     return "Check the user and the password, and what pg_hba.conf allows this host."
-
-
-def redact(dsn: str) -> str:
-    """Write a DSN without its password."""
-    try:
-        parts = urlsplit(dsn)
-    except ValueError:
-        return "postgresql://…"
-    login, at, place = parts.netloc.rpartition("@")
-    user, colon, _ = login.partition(":")
-    netloc = f"{user}{':***' if colon else ''}{at}{place}"
-    return _SECRET.sub(r"\1=***", parts._replace(netloc=netloc).geturl())
 
 
 async def hang_up(connection: Connection, seconds: float = 1.0) -> None:

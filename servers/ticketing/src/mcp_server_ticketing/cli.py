@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcp_kernel.cli import CommandLine, is_terminal
+from mcp_kernel.toolkits.dsn import read_dsn
 from mcp_kernel.toolkits.title import hide_arguments
 
 from . import __version__
 from .refusals import Refusal
 from .seeding import SAMPLE, Seed, read_seed
-from .target import Target
 from .tracker import Tracker
 
 if TYPE_CHECKING:
@@ -33,15 +33,6 @@ def file(text: str) -> Path:
     return Path(text).absolute()
 
 
-def target(text: str) -> Target:
-    """Read the URL of a PostgreSQL database."""
-    found = Target(text.strip())
-    problem = found.problem()
-    if problem is not None:
-        raise argparse.ArgumentTypeError(problem)
-    return found
-
-
 def command_line() -> CommandLine:
     """Declare the options."""
     line = CommandLine(PROGRAM, __version__, "A support desk's tickets, for an assistant to work on.", MAX_OUTPUT_BYTES)
@@ -54,7 +45,7 @@ def command_line() -> CommandLine:
     )
     add(
         "--database-url",
-        type=target,
+        type=read_dsn,
         metavar="DSN",
         help=f"a PostgreSQL database instead, as postgresql://user@host:5432/name (environment: {VARIABLE})",
     )
@@ -92,7 +83,7 @@ def _choose_database(line: CommandLine, arguments: argparse.Namespace) -> None:
         arguments.db_path = file(DEFAULT_FILE)
         return
     try:
-        arguments.database_url = target(url)
+        arguments.database_url = read_dsn(url)
     except argparse.ArgumentTypeError as error:
         line.error(f"{VARIABLE}: {error}")
 

@@ -62,7 +62,7 @@ class Pool(Protocol):
         ...
 
 
-async def open_pool(url: str) -> Pool:
+async def open_pool(url: str | None) -> Pool:
     """Open a pool, of which the first connection is made now."""
     import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it has none; imported when the first call needs it
 
@@ -78,7 +78,7 @@ async def open_pool(url: str) -> Pool:
     return cast("Pool", opened)
 
 
-async def connect(url: str) -> Connection:
+async def connect(url: str | None) -> Connection:
     """Open a connection by itself."""
     import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # as above
 

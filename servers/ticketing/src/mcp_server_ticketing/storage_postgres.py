@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
 from itertools import count
-from typing import Final
+from typing import Final, Protocol
 
 from .driver import Connection, Pool, connect, is_known, open_pool, state_of, text_of
 from .finishing import finish
@@ -16,12 +16,22 @@ from .refusals import Refusal, Unavailable
 from .schema_postgres import CHANNEL, NAMESPACE, SCHEMA
 from .seeding import Seed
 from .storage import Change, Listener, Row, Schema, Value
-from .target import Target
 
 _LOCK: Final = 0x7469636B6574  # "ticket": who makes the tables is alone with them
 _PATIENCE: Final = 10.0  # seconds for a connection of the pool, and for a lock
 _PATH: Final = f"SET LOCAL search_path TO {NAMESPACE}, pg_temp"
 _FOREIGN: Final = f"SELECT count(*) FROM {NAMESPACE}.history WHERE origin <> $1"  # noqa: S608  # the name is ours
+
+
+class Address(Protocol):
+    """A DSN; its `str` and `repr` say where it leads and never how to get in."""
+
+    @property
+    def text(self) -> str | None: ...
+
+    def clean(self, text: str) -> str:
+        """Take the password out of a text."""
+        ...
 
 
 class _Transaction:
@@ -55,7 +65,7 @@ def _number(sql: str) -> str:
 class PostgresStorage:
     """A database with a schema `ticketing`. Making one of these connects to nothing."""
 
-    def __init__(self, target: Target, seed: Seed, schema: Schema = SCHEMA) -> None:
+    def __init__(self, target: Address, seed: Seed, schema: Schema = SCHEMA) -> None:
         self.target = target
         self.origin = os.urandom(8).hex()
         self.listener: Listener | None = None
@@ -82,7 +92,7 @@ class PostgresStorage:
     async def watch(self) -> None:
         await self._open()
         try:
-            connection = await connect(self.target.url)
+            connection = await connect(self.target.text)
         except Exception as error:
             raise self._explain(error) from None
         lost = asyncio.Event()
@@ -155,7 +165,7 @@ class PostgresStorage:
 
     async def _connect(self) -> None:
         try:
-            pool = await open_pool(self.target.url)
+            pool = await open_pool(self.target.text)
         except ValueError as error:
             said = self.target.clean(str(error))
             raise Unavailable(f"{self.target} cannot be used: {said}. Check the URL.") from None
