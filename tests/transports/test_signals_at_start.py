@@ -6,10 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.transports.host import PATIENCE, surroundings
+from tests.transports.host import PATIENCE, surroundings, until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +72,39 @@ def test_workers_that_are_told_with_their_parent_leave_it_to_end_well(number: si
             os.killpg(process.pid, number)
             assert process.wait(PATIENCE) == 0
             assert "Traceback" not in process.stderr.read()
+
+
+# Its workers do nothing but say who they are.
+PARENT = """
+import os, signal, socket, sys
+if "MCP_WORKER" in os.environ:
+    sys.stderr.write(f"{os.getpid()}\\n")
+    signal.pause()
+from mcp_kernel.workers import Workers
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    sys.exit(Workers([listener], 3, 5.0, sys.stderr.write).run())
+"""
+
+
+def state(process: int) -> str:
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the states of processes are Linux's")
+def test_a_parent_whose_workers_have_ended_when_it_is_told_misses_none() -> None:
+    with start("-c", PARENT) as process:
+        assert process.stderr is not None
+        workers = [int(process.stderr.readline()) for _ in range(3)]
+        process.send_signal(signal.SIGSTOP)
+        until(lambda: state(process.pid) == "T")
+        for worker in workers:
+            os.kill(worker, signal.SIGKILL)
+        until(lambda: {state(worker) for worker in workers} == {"Z"})
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGCONT)
+        assert process.wait(PATIENCE) == 0
+        assert process.stderr.read() == ""
 
 
 STAGES: list[tuple[Sequence[str], str, int]] = [
