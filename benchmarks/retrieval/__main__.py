@@ -6,7 +6,9 @@ Corpora are made of what is installed: docstrings (the first line is the query, 
 descriptions of distributions and the manuals that some bring, the reference of Python's language among them (a heading
 is the query, its section the document). Half of the pairs is for tuning
 (`--tune` prints MRR for each share of the semantic score), the other half is reported: MRR, recall@5 and recall@10 of
-semantic search alone (which is plain Chroma with the same embedder), of BM25 alone, and of both, the default.
+semantic search alone (which is plain Chroma with the same embedder), of BM25 alone, and of both, the default. Plain
+BM25 is FTS5 over the same passages as it comes; the server's takes words by their stems and in their parts, and leaves
+out those that say nothing.
 """
 
 from __future__ import annotations
@@ -17,16 +19,18 @@ import asyncio
 import hashlib
 import importlib
 import re
+import sqlite3
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib import metadata
 from itertools import zip_longest
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from mcp_server_vector import passages
 from mcp_server_vector.embedders import choose
 from mcp_server_vector.engine import Settings
 from mcp_server_vector.fusion import fuse
@@ -39,6 +43,7 @@ MOST: Final = 1500  # pairs of one corpus
 DEPTH: Final = 100
 WEIGHTS: Final = tuple(step / 20 for step in range(21))
 MODES: Final[tuple[Mode, ...]] = ("semantic", "keyword", "hybrid")
+PLAIN: Final = "plain BM25"
 GROUP: Final = 200  # documents written at once
 _HEADING: Final = re.compile(r"^#{1,4}[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
 _UNDERLINED: Final = re.compile(r"^(\S[^\n]*)\n([=*~^\"-])\2{3,}[ \t]*$", re.MULTILINE)
@@ -142,7 +147,23 @@ def corpora(most: int) -> dict[str, list[Pair]]:
     return {name: choose_pairs(pairs, most) for name, pairs in found.items()}
 
 
-Rankings = list[tuple[str, Mapping[Mode, Mapping[str, float]]]]
+Rankings = list[tuple[str, Mapping[str, Mapping[str, float]]]]
+
+
+def plain_words(pairs: Sequence[Pair]) -> Callable[[str], dict[str, float]]:
+    """FTS5's own BM25 over the same passages, any of the words of a query."""
+    database = sqlite3.connect(":memory:")
+    database.execute("CREATE VIRTUAL TABLE words USING fts5(chunk UNINDEXED, text)")
+    for pair in pairs:
+        rows = [(f"{pair.id}#{each.position}", each.searchable) for each in passages.split(pair.text)]
+        database.executemany("INSERT INTO words VALUES (?, ?)", rows)
+
+    def search(query: str) -> dict[str, float]:
+        words = " OR ".join(f'"{word}"' for word in dict.fromkeys(re.findall(r"\w+", query.lower())))
+        sql = "SELECT chunk, -bm25(words) FROM words WHERE words MATCH ? ORDER BY rank LIMIT ?"
+        return dict(database.execute(sql, (words, DEPTH)).fetchall())
+
+    return search
 
 
 async def search_all(pairs: Sequence[Pair], embedder: str) -> tuple[Rankings, float]:
@@ -154,8 +175,9 @@ async def search_all(pairs: Sequence[Pair], embedder: str) -> tuple[Rankings, fl
             part = pairs[start : start + GROUP]
             await store.index_all("corpus", [Draft.make(pair.text, {}, pair.id) for pair in part])
         rankings: Rankings = []
+        plain = plain_words(pairs)
         for pair in pairs:
-            found: dict[Mode, dict[str, float]] = {}
+            found: dict[str, dict[str, float]] = {PLAIN: plain(pair.query)}
             for mode in MODES:
                 hits = await store.search("corpus", pair.query, Question(DEPTH, mode))
                 found[mode] = {}
@@ -197,7 +219,7 @@ def report(name: str, embedder: str, rankings: Rankings, *, tune: bool) -> None:
             ]
             print(f"  share {weight:.2f}  MRR tuning half {mixed[0].mrr:.3f}  other half {mixed[1].mrr:.3f}")
     print(f"  {'mode':10} {'MRR':>6} {'R@5':>6} {'R@10':>6}")
-    for mode in MODES:
+    for mode in (*MODES, PLAIN):
         found_by = rate((right, order(found[mode])) for right, found in halves[1])
         print(f"  {mode:10} {found_by.mrr:6.3f} {found_by.recall_5:6.3f} {found_by.recall_10:6.3f}")
 

@@ -30,7 +30,7 @@ def say(text: str) -> None:
 
 async def write(folder: Path, seed: int) -> None:
     store = Store(Settings(folder, choose("wordllama")))
-    store.engine.preparation.start()[1].result(60)
+    store.engine.preparation.start()[1].result(300)  # on a busy machine it takes a minute
     sys.stdin.readline()  # until then nothing of the directory is touched
     chance = random.Random(seed)
     for step in range(10_000):
