@@ -13,13 +13,14 @@ INFO: Message = {
     "capabilities": {"tools": {}},
     "serverInfo": {"name": "floor", "version": "1"},
 }
+HINTS = {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": False, "openWorldHint": True}
 
 
 def describe(name: str) -> Message:
-    """What a list says of a tool."""
+    """What a list says of a tool, as ours says it: the floor writes as much."""
     properties = {"text": {"type": "string"}, "times": {"type": "integer", "default": 1}}
-    schema = {"type": "object", "properties": properties, "required": ["text"]}
-    return {"name": name, "description": "Repeat a text.", "inputSchema": schema}
+    schema = {"type": "object", "properties": properties, "required": ["text"], "additionalProperties": False}
+    return {"name": name, "description": "Repeat a text.", "inputSchema": schema, "annotations": HINTS}
 
 
 NAMES = ["add", "echo", "blob", *(f"more{number}" for number in range(int(os.environ.get("TINY_TOOLS", "0"))))]

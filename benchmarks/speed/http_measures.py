@@ -14,6 +14,7 @@ from .rows import Aim, Row
 from .sockets import exchange, legacy_call, load, modern_call, open_session, post, serving
 
 CONCURRENCY = 32
+_SESSION = b"mcp-session-id: " + b"0" * 32 + b"\r\n"  # that the floor, which has none, is sent as well
 _SUBSCRIBE = b'{"jsonrpc":"2.0","id":2,"method":"resources/subscribe","params":{"uri":"tiny://thing"}}'
 
 
@@ -28,7 +29,7 @@ def measure_http(contenders: Mapping[str, Contender], rounds: int, calls: int) -
         for turn in range(rounds + 1):
             for name, (port, pid) in places.items():
                 before = cpu(pid)
-                request = legacy_call(port, sessions.get(name, b""))
+                request = legacy_call(port, sessions.get(name, _SESSION))
                 took = asyncio.run(load(port, request, calls, CONCURRENCY))
                 between = cpu(pid)
                 asyncio.run(load(port, modern_call(port), calls, CONCURRENCY))

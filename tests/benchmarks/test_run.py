@@ -78,3 +78,16 @@ def test_an_aim_is_reached_or_missed_by_medians() -> None:
     row.add("peer", 4.1)
     row.add("peer", 4.2)
     assert row.reached() == "at most 0.5 of peer: yes"
+
+
+@pytest.mark.parametrize("program", ["floor_stdio.py", "floor_asyncio.py"])
+def test_the_floor_lists_as_many_bytes_for_a_tool_as_ours(program: str) -> None:
+    """What is measured of a long list is what is done for it, and not how long it is."""
+    from benchmarks.speed.pipes import Pipe
+
+    found: list[object] = []
+    for name in (program, "tiny_kernel.py"):
+        words = [sys.executable, str(ROOT / "benchmarks" / "contenders" / name)]
+        with Pipe(words, {"TINY_TOOLS": "1"}, 30.0) as pipe:
+            found.append([tool for tool in pipe.tools if tool["name"] == "more0"])
+    assert found[0] == found[1] != []

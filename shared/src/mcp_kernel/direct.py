@@ -83,7 +83,6 @@ class Direct(Bounded):
                 body = known.find_body(data)
                 if body is not None:
                     self._in_vain = 0
-                    self._unset_keepalive_if_required()
                     self._serve(begin, body, known)
                     return
         super().data_received(data)
@@ -196,20 +195,17 @@ class Direct(Bounded):
         headers = self.server_state.default_headers
         if self._date is not headers:  # uvicorn makes them anew every second
             self._date = headers
-            self._head = b"".join(b"%b: %b\r\n" % pair for pair in headers)
-        head = b"%b%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (
-            STATUS_LINE[status],
-            self._head,
-            len(body),
-        )
+            lines = b"".join(b"%b: %b\r\n" % pair for pair in headers)
+            self._head = b"%bcontent-type: application/json\r\ncontent-length: " % lines
         if len(body) < _LARGE:
-            self.transport.write(head + body)
+            self.transport.write(b"%b%b%d\r\n\r\n%b" % (STATUS_LINE[status], self._head, len(body), body))
         else:
-            self.transport.writelines((head, body))
+            self.transport.writelines((b"%b%b%d\r\n\r\n" % (STATUS_LINE[status], self._head, len(body)), body))
         self.on_response_complete()
 
     def _go_on(self, app: Application | None, body: bytes) -> None:
         """Go on as uvicorn does, with the application, or with what sees to the rest of the request."""
+        self._unset_keepalive_if_required()  # which an answer does by itself, where it begins anew
         own = self.app
         self.app = app or own
         try:

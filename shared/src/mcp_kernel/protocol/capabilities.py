@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from mcp_kernel.protocol.jsonrpc import JsonObject
 from mcp_kernel.protocol.revisions import Revision
@@ -18,11 +17,11 @@ TASKS_EXTENSION: Final = "io.modelcontextprotocol/tasks"
 TASKS: Final[JsonObject] = {"extensions": {TASKS_EXTENSION: {}}}
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """The client behind a request, in its own words: none of it is verified.
 
-    `info` has the shape of `Implementation` (name, version, …) or is None where the client said nothing.
+    `info` has the shape of `Implementation` (name, version, …) or is None where the client said nothing. A tuple, as
+    `Request` is: without a session one is made for every call.
     """
 
     revision: Revision

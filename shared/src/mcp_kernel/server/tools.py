@@ -167,9 +167,9 @@ def find_tool(exchange: Exchange) -> Tool:
 
 def find_mirrored(exchange: Exchange) -> Mapping[str, Sequence[str]]:
     """The arguments of the tool that a request calls which headers mirror: header name to path."""
-    request = exchange.request
-    tool = exchange.peer.server.tools.get(str(request.params.get("name"))) if request.method == "tools/call" else None
-    return tool.mirrored if tool is not None and tool.shows(exchange.view) else {}
+    _, method, params = exchange.request
+    tool = exchange.peer.server.tools.get(str(params.get("name"))) if method == "tools/call" else None
+    return tool.mirrored if tool is not None and tool.mirrored and tool.shows(exchange.view) else {}
 
 
 def _check_scopes(exchange: Exchange, declared: Declaration) -> None:
