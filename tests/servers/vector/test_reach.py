@@ -13,7 +13,9 @@ import pytest
 from tests.servers.vector.conftest import Opener
 
 from mcp_server_vector.keywords import Keywords
-from mcp_server_vector.vectors import Chroma, Chunk
+from mcp_server_vector.refusals import Refusal
+from mcp_server_vector.vectors import Chroma, Chunk, Collection
+from mcp_server_vector.writing import Draft
 
 if TYPE_CHECKING:
     from mcp_server_vector.embedders import Vectors
@@ -79,6 +81,24 @@ def test_of_a_document_that_grew_only_what_changed_is_embedded_again(shelf: Open
     assert opened.get("x")[0].text == f"{text}One giraffe came by."
     assert opened.ids("giraffe", mode="semantic", top_k=1, where={"b": 2}) == ["x"]
     assert opened.ids("giraffe", mode="semantic", where={"a": 1}) == []
+
+
+def test_what_was_deleted_and_then_could_not_be_written_is_written_with_the_next(shelf: Opener, tmp_path: Path) -> None:
+    opened = shelf(tmp_path)
+    opened.index("Cats purr.", None, "x")
+    chroma = opened.store.engine.chroma
+
+    def fail(collection: Collection, chunks: Sequence[Chunk], vectors: Vectors, old: Sequence[str]) -> None:
+        chroma.delete(collection, old)
+        raise Refusal("the disk is full")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chroma, "replace", fail)
+        assert "full" in opened.refusal(opened.store.index("notes", Draft.make("Dogs bark.", None, "x")))
+    opened.index("Owls hoot.", None, "y")
+    assert [document.text for document in opened.get("x")] == ["Dogs bark."]
+    for mode in ("semantic", "keyword"):
+        assert opened.ids("dogs bark", mode=mode, top_k=1) == ["x"]
 
 
 def test_a_collection_that_is_being_made_has_no_words_yet(tmp_path: Path) -> None:
