@@ -146,6 +146,14 @@ def test_a_method_that_names_nothing_needs_no_name() -> None:
     assert not is_refused({**headers, "mcp-name": "whatever"}, Request(1, "tools/list", {"name": 1}))
 
 
+@pytest.mark.parametrize("name", [base64("echo"), "=?base64?!?=", "\xe9cho", "echo\n", "echo\0"])
+def test_a_header_that_is_spelled_as_the_name_and_means_another_or_nothing_is_refused(name: str) -> None:
+    request = Request(1, "tools/call", {"name": name})
+    headers = {"mcp-protocol-version": VERSION, "mcp-method": "tools/call", "mcp-name": name}
+    assert is_refused(headers, request)
+    assert not is_refused({**headers, "mcp-name": encode(name)}, request)
+
+
 @pytest.mark.parametrize("name", [None, 1, ["drop"], {"drop": 1}])
 def test_a_name_that_is_no_text_equals_no_header(name: object) -> None:
     assert is_refused(TOOL, Request(1, "tools/call", {"name": name}))
