@@ -53,9 +53,9 @@ def test_a_signal_upon_the_line_with_the_address_ends_it_well(options: Sequence[
     for _ in range(3):
         with start("-m", "mcp_server_everything", *options) as process:
             assert process.stderr is not None
-            line = process.stderr.readline()
+            while "serves http://" not in process.stderr.readline():
+                assert process.poll() is None
             process.send_signal(signal.SIGTERM)
-            assert "serves http://" in line
             assert process.wait(PATIENCE) == 0
             assert "Traceback" not in process.stderr.read()
 
@@ -67,7 +67,7 @@ def test_workers_that_are_told_with_their_parent_leave_it_to_end_well(number: si
     for turn in (0, 1, 3):
         with start("-m", "mcp_server_everything", *WORKERS, "--log-level", "info", group=True) as process:
             assert process.stderr is not None
-            for _ in range(1 + turn):  # the first says where it is, the others that a worker has started
+            for _ in range(1 + turn):  # what it says of itself, then that a worker has started
                 assert process.stderr.readline()
             os.killpg(process.pid, number)
             assert process.wait(PATIENCE) == 0
