@@ -323,6 +323,30 @@ def test_who_asks_for_another_protocol_is_answered_in_this_one(server: Listening
     server.check_alive()
 
 
+@pytest.mark.parametrize("is_chunked", [False, True])
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_a_body_behind_an_offer_of_http_2_is_read(server: Listening, is_chunked: bool, in_parts: bool) -> None:
+    """As Java's client sends each request (RFC 9110, 7.8)."""
+    offer = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAEAAEAAAAIAAAAB"}
+    body = json.dumps(LIST).encode()
+    framed = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if is_chunked else body
+    frame = {"Transfer-Encoding": "chunked"} if is_chunked else {"Content-Length": str(len(body))}
+    plain = {"Host": "localhost", "Content-Type": "application/json", "MCP-Protocol-Version": MODERN}
+    request = head("POST", "/mcp", {**plain, "Mcp-Method": "tools/list", **offer, **frame})
+    with server.connect() as connection:
+        connection.judge.observe("client", body, malformed=False)
+        if in_parts:
+            connection.send(request)
+            for place in range(0, len(framed), 40):
+                connection.send(framed[place : place + 40])
+        else:
+            connection.send(request + framed + head("GET", "/healthz", {"Host": "localhost"}) + b"\xff")
+        status, answer = connection.read_answer()
+        assert (status, b'"tools"' in answer) == (200, True)
+        assert connection.is_closed()  # what came behind it was not read
+    server.check_alive()
+
+
 def test_what_a_client_sends_never_becomes_a_header(server: Listening) -> None:
     with server.connect() as connection:
         headers = {"Host": "localhost", "Origin": "https://a\tb", "Access-Control-Request-Headers": "x\tInjected: 1"}

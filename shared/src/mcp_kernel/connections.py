@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mcp_kernel.server.principal import CERTIFICATE
@@ -80,6 +81,41 @@ class Together:
         self._transport.close()
 
 
+class _Body:
+    """In the place of a parser: reads the body of one request in its frame, and nothing behind it."""
+
+    def __init__(self, connection: Bounded) -> None:
+        frame = [pair for pair in connection.headers if pair[0] in (b"content-length", b"transfer-encoding")]
+        self._connection: Bounded | None = connection
+        self._parser = httptools.HttpRequestParser(self)
+        self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(b"%b: %b\r\n" % pair for pair in frame))
+
+    def feed_data(self, data: bytes) -> None:
+        """Read on; raises `HttpParserError` where it is no body of this frame."""
+        if self._connection is None:
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            if self._connection is not None:  # pyright: ignore[reportUnnecessaryComparison]  # the parser may have ended it
+                raise
+
+    def should_upgrade(self) -> bool:
+        """Whether another protocol is offered: that was refused."""
+        return False
+
+    def on_body(self, body: bytes) -> None:
+        """What the parser reads of it."""
+        if self._connection is not None:
+            self._connection.on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Its end."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.on_message_complete()
+
+
 class Bounded(HttpToolsProtocol):
     """Counts the bytes of a head as they come; httptools itself takes any number.
 
@@ -139,7 +175,22 @@ class Bounded(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def _parse(self, data: bytes) -> None:
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._stay(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _stay(self, rest: bytes) -> None:
+        """Go on in HTTP/1.1 where the client offers another protocol, as a server may (RFC 9110, 7.8).
+
+        Java's client offers HTTP/2 with each request. The parser takes what follows the head for that protocol's.
+        """
+        self.parser = cast("httptools.HttpRequestParser", _Body(self))  # it has what is asked of it
+        self._parse(rest)
 
     def _hold(self, data: bytes) -> bytes:
         """Collect the pieces of a refused line, which nothing can follow before its line feed."""
@@ -205,11 +256,8 @@ class Bounded(HttpToolsProtocol):
             others = [pair for pair in self.headers if pair[0] != b"host"]
             self.headers[:] = [(b"host", whole[1]), *others]
         super().on_headers_complete()
-        parser = self.parser
-        if (
-            parser is not None and parser.should_upgrade()
-        ):  # the parser takes the body for the other protocol, and leaves its end open
-            self.cycle.keep_alive = False
+        if self._is_offered_another():
+            self.cycle.keep_alive = False  # nothing is read behind it
 
     def _begin_refused(self) -> None:
         self.url = b"/"  # what is known of it serves nobody
@@ -226,7 +274,13 @@ class Bounded(HttpToolsProtocol):
         super().on_body(body)
         self._behind += len(body) if self.pipeline else 0
 
+    def _is_offered_another(self) -> bool:
+        """Tell whether the client offers another protocol in what the parser reads."""
+        return self.parser.should_upgrade()
+
     def on_message_complete(self) -> None:
+        if self._is_offered_another():
+            return  # this is but the end of its head
         super().on_message_complete()
         self._stop_waiting()
         if self._is_answered:

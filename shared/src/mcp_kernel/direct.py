@@ -89,7 +89,7 @@ class Direct(Bounded):
 
     def _parse(self, data: bytes) -> None:
         was_between, self._is_first = self._is_between, True
-        HttpToolsProtocol.data_received(self, data)
+        super()._parse(data)
         met, self._met = self._met, None
         if self._pending is not None and not self.transport.is_closing():
             body, self._pending = self._pending, None  # there is more to come
@@ -146,8 +146,7 @@ class Direct(Bounded):
         """Tell whether a request is the next, is a POST, and the connection goes on as it is."""
         parser = self.parser
         return (
-            parser is not None
-            and self._is_next()
+            self._is_next()
             and not self.expect_100_continue
             and parser.get_method() == b"POST"
             and parser.get_http_version() == "1.1"
