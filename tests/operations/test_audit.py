@@ -10,6 +10,7 @@ import pytest
 from tests.operations.shop import audited, sound_calls
 from tests.stage import MODERN, in_both_eras, scene
 
+from mcp_kernel import Context, ToolError
 from mcp_kernel.auth.policy import read_policy
 from mcp_kernel.auth.resource.document import Document
 from mcp_kernel.operations.limits import Allowance, LimitStage
@@ -85,6 +86,41 @@ def test_every_end_leaves_one_line(connect: Connect, revision: str, tmp_path: Pa
     play()
     said = [(record["tool"], (record["outcome"], record.get("code"))) for record in sound_calls(path)]
     assert said == [(tool, end) for tool, _, end in ENDS] + [("hang", ("cancelled", None)), ("hang", ("closed", None))]
+
+
+@in_both_eras
+def test_the_code_is_the_one_that_the_client_was_sent(connect: Connect, revision: str, tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    sent: list[int | None] = []
+
+    @scene
+    async def play() -> None:
+        async with audited(path) as server:
+
+            @server.tool()
+            async def need(ctx: Context) -> str:
+                """Ask who cannot answer."""
+                return str(await ctx.roots())
+
+            @server.resource("note://told")
+            async def told() -> str:
+                """Tell the model."""
+                raise ToolError("Not today.")
+
+            async with connect(server, revision) as client:
+                for uri in ("note://nowhere", "note://told"):
+                    with pytest.raises(Refused) as refused:
+                        await client.call("resources/read", {"uri": uri})
+                    sent.append(refused.value.code)
+                try:
+                    assert (await client.call("tools/call", {"name": "need"}))["isError"]
+                    sent.append(None)
+                except Refused as refusal:
+                    sent.append(refusal.code)
+
+    play()
+    assert [record.get("code") for record in sound_calls(path)] == sent
+    assert sent == ([-32602, -32602, -32021] if revision == MODERN else [-32002, -32602, None])
 
 
 def test_a_handler_that_clings_to_its_work_leaves_one_line_too(connect: Connect, tmp_path: Path) -> None:

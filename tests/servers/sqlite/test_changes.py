@@ -9,6 +9,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.servers.sqlite.desk import SERVER
+from tests.transports.host import Host
+from tests.transports.worlds import in_a_world_without_watches
 
 from mcp_server_sqlite.database import Database
 
@@ -113,3 +116,17 @@ def test_a_watch_that_ends_while_the_file_is_asked_does_not_end_the_process(tmp_
     write(path, "CREATE TABLE t (a)")
     asked = subprocess.run([sys.executable, "-c", ENDED_WHILE_ASKED, path], check=False, timeout=60)
     assert asked.returncode == 0  # closed under the question, it was ended by a segmentation fault
+
+
+def test_a_subscriber_hears_where_the_system_has_no_more_watches_to_give(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    write(path, "CREATE TABLE t (a)")
+    with Host(in_a_world_without_watches([*SERVER, "--db-path", str(path)])) as host:
+        host.open()
+        host.request("resources/subscribe", uri="db://tables/t")
+        for _ in range(10):  # the watcher begins at some time after the answer
+            write(path, "INSERT INTO t VALUES (1)")
+            if host.has_line(1.5):
+                break
+        heard = host.hear(lambda message: message.get("method") == "notifications/resources/updated")
+        assert heard["params"]["uri"] == "db://tables/t"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.served import serve
@@ -11,6 +12,8 @@ from tests.servers.ticketing.desk import TICKET, call, do, items, read, refuse
 from tests.servers.ticketing.fleet import SERVER
 from tests.servers.ticketing.place import Place, desk_scene
 from tests.stage import MODERN, Json, in_both_eras
+from tests.transports.host import Host
+from tests.transports.worlds import in_a_world_without_watches
 
 from mcp_server_ticketing.tickets import Actor, Closing
 
@@ -80,3 +83,14 @@ async def test_a_subscriber_hears_of_another_process_over_every_wire(
         heard = await client.wire.notification("notifications/resources/updated")
         assert heard["params"]["uri"] == "ticket://43"  # pyright: ignore[reportIndexIssue]  # an object
         await client.wire.notification("notifications/resources/list_changed")
+
+
+def test_a_subscriber_hears_where_the_system_has_no_more_watches_to_give(tmp_path: Path) -> None:
+    command = [*SERVER, "--db-path", str(tmp_path / "desk.db")]
+    with Host(in_a_world_without_watches(command)) as host, Host(command) as other:
+        host.open().request("resources/subscribe", uri="ticket://42")
+        other.open()
+        for number in range(3):  # the first is seen by the look with which the watcher begins
+            other.call("add_note", ticket_id="42", text=f"Seen {number}.")
+            heard = host.hear(lambda message: message.get("method") == "notifications/resources/updated")
+            assert heard["params"]["uri"] == "ticket://42"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.served import serve
 from tests.servers.vector.desk import SERVER
 from tests.stage import scene
 from tests.transports.host import PATIENCE, Host, surroundings, until
+from tests.transports.worlds import in_a_world_without_watches
 
 from mcp_kernel import Client
 from mcp_server_vector import __version__
@@ -80,10 +82,12 @@ def test_a_directory_that_cannot_be_is_said_at_each_call_and_tried_again(tmp_pat
 
 
 @pytest.mark.slow
-def test_a_watched_directory_is_indexed_from_the_start(tmp_path: Path) -> None:
+@pytest.mark.parametrize("world", [list, in_a_world_without_watches])
+def test_a_watched_directory_is_indexed_from_the_start(tmp_path: Path, world: Callable[[list[str]], list[str]]) -> None:
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.md").write_text("Herons wade in shallow water.")
-    with Host([*SERVER, "--data-dir", str(tmp_path / "data"), "--watch", f"birds={tmp_path / 'notes'}"]) as host:
+    command = [*SERVER, "--data-dir", str(tmp_path / "data"), "--watch", f"birds={tmp_path / 'notes'}"]
+    with Host(world(command)) as host:
         host.open()
 
         def found() -> bool:

@@ -102,7 +102,8 @@ async def _follow(path: Path, witness: Witness) -> AsyncGenerator[None, None]:
     stop = asyncio.Event()
     try:
         while True:
-            with suppress(FileNotFoundError):  # the folder itself is not there (yet)
+            # The folder is not there (yet), or the system has no more watches to give: asked every second all the same.
+            with suppress(OSError, RuntimeError):  # watchfiles' own error is one of these
                 async for _ in awatch(
                     path.parent,
                     watch_filter=lambda _change, name: Path(name).name in names,
@@ -116,6 +117,8 @@ async def _follow(path: Path, witness: Witness) -> AsyncGenerator[None, None]:
                     if await asyncio.to_thread(witness.ask):
                         yield
             await asyncio.sleep(TICK_MS / 1000)
+            if await asyncio.to_thread(witness.ask):
+                yield
     finally:
         stop.set()
         witness.end()

@@ -49,7 +49,8 @@ class Follower:
             while True:
                 for change in await asyncio.to_thread(self.look):
                     hear(change)
-                with suppress(FileNotFoundError):  # the folder is not there, for now
+                # The folder is not there for now, or the system has no more watches to give.
+                with suppress(OSError, RuntimeError):  # watchfiles' own error is one of these
                     async for _ in awatch(
                         self._path.parent,
                         watch_filter=lambda _change, name: Path(name).name in names,

@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 _GATHER: Final = 200  # milliseconds in which changes are gathered
 _RETRY: Final = 5.0
+_LOOK: Final = 20.0  # seconds from one look through a directory that cannot be watched to the next
 _ALL: Final = Glob("**/*")
 
 
@@ -40,9 +41,11 @@ class Watch:
         while True:
             try:
                 await self._follow(folder)
-            except (OSError, RuntimeError) as problem:  # the directory is gone, or there are too many to watch
-                logger.warning("%s is watched again in %g s: %s", folder.path, _RETRY, problem)
-            await asyncio.sleep(_RETRY)
+            except (OSError, RuntimeError) as problem:  # the directory is gone, or the system watches no more of them
+                logger.warning("%s is not watched, and looked through every %g s: %s", folder.path, _LOOK, problem)
+                if folder.path.is_dir():
+                    await self._look(folder, {""})
+            await asyncio.sleep(_LOOK)
 
     async def _follow(self, folder: Folder) -> None:
         from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]  # its stop_event names anyio's type

@@ -14,11 +14,12 @@ import time
 from binascii import hexlify
 from collections.abc import Callable
 from os import urandom
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
-from mcp_kernel.errors import INTERNAL_ERROR, MISSING_CAPABILITY, ProtocolError, ToolError, Unsupported
+from mcp_kernel.errors import INTERNAL_ERROR, ProtocolError, ToolError
 from mcp_kernel.operations.audit_file import write_time
 from mcp_kernel.operations.audit_writer import AuditWriter, Unwritable
+from mcp_kernel.operations.outcomes import of_error
 from mcp_kernel.operations.redaction import Redaction, cut, cut_uri
 from mcp_kernel.server.results import ToolResult
 
@@ -175,18 +176,10 @@ def _find_target(exchange: Exchange) -> JsonObject:
 
 def _read_failure(exchange: Exchange, error: BaseException) -> tuple[str, int | None]:
     """What a request came to that ended with an exception, and the code of its error."""
-    told = (ToolError, *exchange.peer.server.tool_errors)
-    while isinstance(error, BaseExceptionGroup):  # of what several tasks raised the first is told (dispatch)
-        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     if isinstance(error, asyncio.CancelledError) or exchange.ending is not None:
         return _read_ending(exchange)
-    if isinstance(error, ProtocolError):
-        return "error", error.code
-    if isinstance(error, Unsupported):
-        return "error", MISSING_CAPABILITY
-    if isinstance(error, told):
-        return ("tool error", None) if exchange.request.method == "tools/call" else ("error", INTERNAL_ERROR)
-    return "internal error", INTERNAL_ERROR
+    outcome = of_error(exchange, error)
+    return "internal error" if outcome.kind == "internal" else outcome.word.replace("_", " "), outcome.code
 
 
 def _read_ending(exchange: Exchange) -> tuple[str, int | None]:
