@@ -347,6 +347,17 @@ def test_a_body_behind_an_offer_of_http_2_is_read(server: Listening, is_chunked:
     server.check_alive()
 
 
+@pytest.mark.parametrize("frame", [{"Transfer-Encoding": "identity"}, {"Transfer-Encoding": "chunked"}], ids=str)
+def test_a_body_behind_an_offer_that_has_no_end_of_its_own_is_refused(server: Listening, frame: dict[str, str]) -> None:
+    with server.connect() as connection:
+        offer = {"Host": "localhost", "Connection": "Upgrade", "Upgrade": "h2c", "Content-Type": "application/json"}
+        connection.send(head("POST", "/mcp", {**offer, **frame}) + b"no such chunk")
+        assert connection.read_answer()[0] == 400
+        assert connection.is_closed()
+    server.check_alive()
+    assert "Traceback" not in server.log()
+
+
 def test_what_a_client_sends_never_becomes_a_header(server: Listening) -> None:
     with server.connect() as connection:
         headers = {"Host": "localhost", "Origin": "https://a\tb", "Access-Control-Request-Headers": "x\tInjected: 1"}

@@ -177,9 +177,10 @@ class Bounded(HttpToolsProtocol):
     def _parse(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._stay(data[upgrade.args[0] :])
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                self._stay(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self.logger.warning("Invalid HTTP request received.")
             self.send_400_response("Invalid HTTP request received.")
@@ -190,7 +191,7 @@ class Bounded(HttpToolsProtocol):
         Java's client offers HTTP/2 with each request. The parser takes what follows the head for that protocol's.
         """
         self.parser = cast("httptools.HttpRequestParser", _Body(self))  # it has what is asked of it
-        self._parse(rest)
+        self.parser.feed_data(rest)
 
     def _hold(self, data: bytes) -> bytes:
         """Collect the pieces of a refused line, which nothing can follow before its line feed."""
