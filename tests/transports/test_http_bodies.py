@@ -347,8 +347,10 @@ def test_a_body_behind_an_offer_of_http_2_is_read(server: Listening, is_chunked:
     server.check_alive()
 
 
-@pytest.mark.parametrize("frame", [{"Transfer-Encoding": "identity"}, {"Transfer-Encoding": "chunked"}], ids=str)
-def test_a_body_behind_an_offer_that_has_no_end_of_its_own_is_refused(server: Listening, frame: dict[str, str]) -> None:
+@pytest.mark.parametrize("frame", [{}, {"Transfer-Encoding": "identity"}, {"Transfer-Encoding": "chunked"}], ids=str)
+def test_a_body_behind_an_offer_that_has_no_end_of_its_own_is_refused_at_once(
+    server: Listening, frame: dict[str, str]
+) -> None:
     with server.connect() as connection:
         offer = {"Host": "localhost", "Connection": "Upgrade", "Upgrade": "h2c", "Content-Type": "application/json"}
         connection.send(head("POST", "/mcp", {**offer, **frame}) + b"no such chunk")

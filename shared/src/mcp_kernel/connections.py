@@ -85,10 +85,13 @@ class _Body:
     """In the place of a parser: reads the body of one request in its frame, and nothing behind it."""
 
     def __init__(self, connection: Bounded) -> None:
-        frame = [pair for pair in connection.headers if pair[0] in (b"content-length", b"transfer-encoding")]
         self._connection: Bounded | None = connection
         self._parser = httptools.HttpRequestParser(self)
-        self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(b"%b: %b\r\n" % pair for pair in frame))
+
+    def begin(self, headers: list[tuple[bytes, bytes]]) -> None:
+        """Read the frame, which may be that of no body; raises `HttpParserError` as reading on does."""
+        frame = [b"%b: %b\r\n" % pair for pair in headers if pair[0] in (b"content-length", b"transfer-encoding")]
+        self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(frame))
 
     def feed_data(self, data: bytes) -> None:
         """Read on; raises `HttpParserError` where it is no body of this frame."""
@@ -190,8 +193,10 @@ class Bounded(HttpToolsProtocol):
 
         Java's client offers HTTP/2 with each request. The parser takes what follows the head for that protocol's.
         """
-        self.parser = cast("httptools.HttpRequestParser", _Body(self))  # it has what is asked of it
-        self.parser.feed_data(rest)
+        body = _Body(self)
+        self.parser = cast("httptools.HttpRequestParser", body)  # it has what is asked of it
+        body.begin(self.headers)
+        body.feed_data(rest)
 
     def _hold(self, data: bytes) -> bytes:
         """Collect the pieces of a refused line, which nothing can follow before its line feed."""
