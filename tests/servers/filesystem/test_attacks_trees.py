@@ -41,7 +41,7 @@ async def test_a_gitignore_cannot_keep_a_tree_from_being_walked(
     (siege.served / ".gitignore").write_text(f"*.log\n{BOMBS[name]}\n")
     (siege.served / "inner" / "noise.log").write_text("inside\n")
     (siege.served / "inner" / ("a" * 200)).touch()
-    begun = time.monotonic()
+    begun = time.process_time()  # and not by the clock, which a busy machine takes from
     async with siege.attack(revision, policy=Policy(by_walking=by_walking)) as attacker:
         for tool, arguments in (
             ("directory_tree", {}),
@@ -53,7 +53,7 @@ async def test_a_gitignore_cannot_keep_a_tree_from_being_walked(
             assert "b.txt" in said
             assert "noise" not in said
             assert ("patterns than are followed" in said) == (name in ("more than is compiled", "many lines"))
-    assert time.monotonic() - begun < 20
+    assert time.process_time() - begun < 20
 
 
 @in_turn
