@@ -212,3 +212,10 @@ def test_streams_that_ended_are_kept_within_a_number_of_bytes_and_the_newest_alw
     huge.write(bytes(MOST_BYTES * 2))
     store.retire(huge)
     assert [store.locate(f"{number}-1") is not None for number in (2, 3, 4)] == [False, False, True]
+
+
+def test_what_comes_behind_an_answer_that_nobody_took_yet_does_not_take_its_place() -> None:
+    stream = Stream(1)
+    stream.finish(b"answer", 200)
+    stream.write(b"late")
+    assert [data for _, data in stream.after(0)] == [b"answer", b"late"]

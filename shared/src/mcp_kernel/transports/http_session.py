@@ -100,6 +100,8 @@ class HttpSession:
             dispatch.take(self.peer, request, begun.finish)
         finally:
             self._begun = None
+        if begun.answer is None:
+            begun.open()  # and not when somebody comes to send the answer: what it asks before belongs there too
         return begun
 
     def _stream_of(self, exchange: Exchange) -> Stream:

@@ -95,6 +95,11 @@ class Stream:
 
     def write(self, data: bytes) -> None:
         """Add a message; the oldest go when there are too many."""
+        if (
+            not self.is_streaming and self.answer is not None
+        ):  # it would have been JSON, and goes before what comes late
+            self.is_streaming = True
+            self.write(self.answer)
         position = self.last + 1
         self._events.append((position, data))
         self._size += len(data)
