@@ -152,7 +152,7 @@ def talk(address: tuple[str, int], data: bytes) -> bytes:
     received = bytearray()
     with socket.create_connection(address, timeout=20) as connection, suppress(ConnectionError):
         connection.sendall(data)
-        while select.select([connection], [], [], 0.05)[0] and (part := connection.recv(65536)):
+        while select.select([connection], [], [], 0.02)[0] and (part := connection.recv(65536)):
             received += part
         connection.shutdown(socket.SHUT_WR)
         while part := connection.recv(65536):

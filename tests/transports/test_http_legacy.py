@@ -7,14 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.stage import scene, scene_out_of_time
-from tests.transports.guests import INFO, Confirm, Hall, Json, Member, hear, hear_all, visiting
+from tests.transports.guests import Hall, Json, Member, hear, hear_all, visiting
 
-from mcp_kernel import Context, Server
-from mcp_kernel.protocol.jsonrpc import Notification, Request
-from mcp_kernel.server import dispatch
+from mcp_kernel import Server
 from mcp_kernel.transports.http import HttpOptions
-from mcp_kernel.transports.http_session import HttpSession
-from mcp_kernel.transports.streams import Stream
 
 if TYPE_CHECKING:
     from mcp_kernel.testing.asgi import Visit
@@ -389,28 +385,3 @@ async def test_an_id_that_is_used_twice_does_not_lose_the_first_call() -> None:
         assert "error" in await second.json()
         hall.free("a")
         assert [message.get("id") for message in await hear_all(call)] == [None, 9]
-
-
-@scene
-async def test_what_a_call_asks_before_its_stream_is_read_is_on_it_and_so_is_its_answer() -> None:
-    """As where one of several questions that are asked together fails at once, and the others are withdrawn."""
-    server = Server("parting", "1.0.0")
-
-    @server.tool()
-    async def part(ctx: Context) -> str:
-        """Ask the user, who cannot be asked, and the model."""
-        await asyncio.gather(ctx.elicit("sure", "Sure?", Confirm), ctx.sample("greeting", "Greet."))
-        return "never"
-
-    session = HttpSession(server, None)
-    hello = {"protocolVersion": "2025-03-26", "capabilities": {"sampling": {}}, "clientInfo": INFO}
-    for message in (Request(1, "initialize", hello), Notification("notifications/initialized", {})):
-        dispatch.take(session.peer, message, Stream(1).finish)
-    begun = session.begin(Request(2, "tools/call", {"name": "part", "arguments": {}}))
-    for _ in range(20):
-        await asyncio.sleep(0)
-    said = [data for _, data in begun.open().after(0)]
-    assert b"sampling/createMessage" in said[0]
-    assert b'"isError":true' in said[1]
-    assert b"notifications/cancelled" in said[2]
-    assert list(session.streams.standalone.after(0)) == []

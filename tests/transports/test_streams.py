@@ -6,7 +6,12 @@ import asyncio
 
 import pytest
 from tests.stage import scene
+from tests.transports.guests import INFO, Confirm, Json
 
+from mcp_kernel import Context, Server
+from mcp_kernel.protocol.jsonrpc import Notification, Request
+from mcp_kernel.server import dispatch
+from mcp_kernel.transports.http_session import HttpSession
 from mcp_kernel.transports.streams import MOST_BYTES, MOST_EVENTS, MOST_STREAMS, Stream, StreamStore
 
 
@@ -219,3 +224,28 @@ def test_what_comes_behind_an_answer_that_nobody_took_yet_does_not_take_its_plac
     stream.finish(b"answer", 200)
     stream.write(b"late")
     assert [data for _, data in stream.after(0)] == [b"answer", b"late"]
+
+
+@scene
+async def test_what_a_call_asks_before_its_stream_is_read_is_on_it_and_so_is_its_answer() -> None:
+    """As where one of several questions that are asked together fails at once, and the others are withdrawn."""
+    server = Server("parting", "1.0.0")
+
+    @server.tool()
+    async def part(ctx: Context) -> str:
+        """Ask the user, who cannot be asked, and the model."""
+        await asyncio.gather(ctx.elicit("sure", "Sure?", Confirm), ctx.sample("greeting", "Greet."))
+        return "never"
+
+    session = HttpSession(server, None)
+    hello: Json = {"protocolVersion": "2025-03-26", "capabilities": {"sampling": {}}, "clientInfo": INFO}
+    for message in (Request(1, "initialize", hello), Notification("notifications/initialized", {})):
+        dispatch.take(session.peer, message, Stream(1).finish)
+    begun = session.begin(Request(2, "tools/call", {"name": "part", "arguments": {}}))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    said = [data for _, data in begun.open().after(0)]
+    assert b"sampling/createMessage" in said[0]
+    assert b'"isError":true' in said[1]
+    assert b"notifications/cancelled" in said[2]
+    assert list(session.streams.standalone.after(0)) == []

@@ -30,7 +30,7 @@ def test_every_test_passes_under_a_kernel_without_openat2() -> None:
     probed = subprocess.run([*OLD, sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=60, check=True)
     assert probed.stdout == "38 False\n"  # ENOSYS
     words = [*OLD, sys.executable, "-m", "pytest", "-q", "-m", "slow or not slow", "-p", "no:cacheprovider"]
-    words += [str(HERE), f"--ignore={__file__}"]
+    words += [str(HERE), f"--ignore={__file__}", f"--ignore={HERE / 'test_odd_disks.py'}"]  # no kernel matters to these
     run = subprocess.run(words, capture_output=True, text=True, timeout=900, check=False)
     assert run.returncode == 0, run.stdout[-8_000:]
     passed = re.search(r"(\d+) passed", run.stdout)
