@@ -298,3 +298,6 @@ def test_files_that_will_not_do_are_said_before_anybody_is_served(world: World) 
         assert (done.returncode, done.stdout) == (2, ""), options
         assert complaint in done.stderr, done.stderr
         assert len(done.stderr.splitlines()) == 1
+    done = run("--tls-cert", certificate, "--tls-key", key, "--transport", "stdio")
+    assert done.returncode == 2
+    assert "are for HTTP: add --transport http" in done.stderr

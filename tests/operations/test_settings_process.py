@@ -97,3 +97,31 @@ def test_what_is_wrong_with_the_settings_is_said_with_its_line(tmp_path: Path) -
         ("[audit]", "audit is about a log that there is not: add --audit-log FILE"),
     ]:
         assert f"auth.toml:{lines.index(text) + 1}: {complaint}" in done.stderr
+
+
+def test_names_that_the_server_does_not_have_are_told_with_their_lines(tmp_path: Path) -> None:
+    more = """
+[roles.clerk]
+tools = ["test_simple_txt", "test_*", "*_gone"]
+prompts = ["no_such"]
+arguments = { test_reconnection = { speed = [1] } }
+[limits.tools.tst_simple_text]
+concurrent = 1
+"""
+    settings = write_settings(tmp_path / "auth.toml", more)
+    options = ["--auth", str(settings), "--audit-log", str(tmp_path / "audit.jsonl")]
+    command = [*EVERYTHING, "--transport", "http", "--port", "70000", *options]  # which is no port, so that it ends
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert "a port is a number up to" in done.stderr
+    lines = settings.read_text().splitlines()
+    told = [line for line in done.stderr.splitlines() if "this server has no" in line or "has no argument" in line]
+    for text, doubts in [
+        ('tools = ["test_simple_txt"', ["no tool test_simple_txt; did you mean test_simple_text?", "no tool *_gone;"]),
+        ('prompts = ["no', ["this server has no prompt no_such; known are "]),
+        ("arguments = {", ["test_reconnection has no argument speed, which this rule wants in each call"]),
+        ("[limits.tools.tst", ["this server has no tool tst_simple_text; did you mean test_simple_text?"]),
+    ]:
+        (number,) = (number for number, line in enumerate(lines, 1) if line.startswith(text))
+        for doubt in doubts:
+            assert any(f"auth.toml:{number}: " in line and doubt in line for line in told), (doubt, told)
+    assert len(told) == 5

@@ -12,6 +12,7 @@ from tests.stage import LEGACY, META, MODERN, in_both_eras, in_every_session, sc
 from tests.transports.guests import Member, Modern, visiting
 
 from mcp_kernel import Context, Server
+from mcp_kernel.errors import ProtocolError
 
 if TYPE_CHECKING:
     from tests.stage import Connect, Dial
@@ -296,6 +297,25 @@ async def test_what_a_client_says_of_a_refusal_is_short_too(dial: Dial) -> None:
         await wire.answer(call)
     said = recorder.named("elicitation/create").status.description
     assert said == "7" * 1000
+
+
+@scene
+async def test_no_status_shows_a_secret(dial: Dial) -> None:
+    recorder = Recorder(server := Shop().server)
+    text = "no place for ghp_" + "a1" * 18
+
+    @server.tool()
+    def quote() -> str:
+        raise ProtocolError(-32000, text)
+
+    async with dial(server) as wire:
+        await shake_hands(wire, **FORMS)
+        await wire.answer(wire.request("tools/call", {"name": "quote"}))
+        call = wire.request("tools/call", {"name": "confirm"})
+        wire.refuse(await wire.question(), -1, text)
+        await wire.answer(call)
+    said = {recorder.named(name).status.description for name in ("elicitation/create", "tools/call quote")}
+    assert said == {"no place for [redacted]"}
 
 
 # --- over HTTP ---

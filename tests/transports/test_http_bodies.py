@@ -32,7 +32,8 @@ LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": M
 @scene
 async def test_json_is_taken_whatever_its_parameters(kind: str) -> None:
     async with visiting(Hall().server) as site:
-        assert "result" in await site.post(LIST, {**MODERN_HEADERS, "content-type": kind}).json()
+        headers = {**MODERN_HEADERS, "content-type": kind, "content-encoding": "Identity"}
+        assert "result" in await site.post(LIST, headers).json()
 
 
 @pytest.mark.parametrize(
@@ -44,6 +45,15 @@ async def test_every_other_type_is_refused_with_415(kind: str | None) -> None:
     async with visiting(Hall().server) as site:
         visit = site.post(LIST, {**MODERN_HEADERS, "content-type": kind})
         assert "application/json" in str(await visit.json())
+        assert visit.status == 415
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "identity, deflate"])
+@scene
+async def test_a_body_that_is_compressed_is_refused_with_what_to_do(coding: str) -> None:
+    async with visiting(Hall().server) as site:
+        visit = site.post(LIST, {**MODERN_HEADERS, "content-encoding": coding})
+        assert "send it without Content-Encoding" in str(await visit.json())
         assert visit.status == 415
 
 

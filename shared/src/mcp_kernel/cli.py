@@ -184,6 +184,8 @@ class CommandLine(argparse.ArgumentParser):
         logging.basicConfig(handlers=[log], level=str(arguments.log_level).upper())
         if arguments.console and arguments.transport != "http":
             self.error("--console is a page over HTTP: add --transport http")
+        if arguments.transport == "stdio" and (arguments.tls_cert or arguments.tls_key or arguments.tls_client_ca):
+            self.error("--tls-cert, --tls-key and --tls-client-ca are for HTTP: add --transport http")
         if arguments.console and not arguments.path.strip("/"):
             self.error("--console puts its page at /: give the endpoint another --path")
         code = 130 if arguments.transport == "stdio" else 0
@@ -306,7 +308,7 @@ def _add_shared_use(group: argparse._ArgumentGroup) -> None:  # pyright: ignore[
         action="append",
         default=[],
         metavar="CIDR",
-        help="a network whose X-Forwarded-Proto and X-Forwarded-Host are believed, as 10.0.0.0/8",
+        help="a network whose X-Forwarded-Proto, X-Forwarded-Host and Client-Cert are believed, as 10.0.0.0/8",
     )
     add("--rate-limit", metavar="N/PERIOD", help="calls of each caller in a second, minute, hour or day, as 60/minute")
     add("--metrics", action="store_true", help="show figures for Prometheus at /metrics, of all workers together")

@@ -140,9 +140,11 @@ def _open_gate(server: Server, arguments: argparse.Namespace, parts: Iterable[Pa
     from mcp_kernel.auth.resource.following import AuthFile
     from mcp_kernel.auth.resource.gate import ResourceGate
     from mcp_kernel.auth.resource.place import read_place
+    from mcp_kernel.auth.unknown import tell_unknown
 
     def govern(document: Document) -> Callable[[], None]:
         policy = read_policy(document)
+        tell_unknown(document, policy, server)
         return lambda: server.govern(policy)
 
     if arguments.transport == "stdio":

@@ -20,6 +20,7 @@ from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
 from mcp_kernel.errors import ProtocolError
 from mcp_kernel.operations.correlation import find_session, read_meta
+from mcp_kernel.operations.hiding import hide
 from mcp_kernel.operations.outcomes import Outcome, of_answer, of_error
 from mcp_kernel.protocol import spans
 
@@ -140,6 +141,11 @@ def _is_declared(exchange: Exchange) -> bool:
     return registry.get(name) is not None
 
 
+def spell(text: str) -> str:
+    """What the other end is told, as a span shows it: without secrets, which may be quoted from an argument."""
+    return spans.spell(hide(text))
+
+
 def conclude(span: Span, outcome: Outcome, error: BaseException | None) -> dict[str, str]:
     """Write down how a request ended, and return what a figure says of it.
 
@@ -156,8 +162,6 @@ def conclude(span: Span, outcome: Outcome, error: BaseException | None) -> dict[
         ends["error.type"] = type(error).__qualname__ if failed else str(outcome.code or outcome.word)
         if failed:
             span.add_event("exception", {"exception.type": ends["error.type"]})
-        span.set_status(
-            Status(StatusCode.ERROR, spans.spell(error.message) if isinstance(error, ProtocolError) else None)
-        )
+        span.set_status(Status(StatusCode.ERROR, spell(error.message) if isinstance(error, ProtocolError) else None))
     span.set_attributes(ends)
     return ends

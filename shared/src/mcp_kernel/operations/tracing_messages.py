@@ -22,7 +22,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from mcp_kernel.operations.correlation import find_session
 from mcp_kernel.operations.outcomes import Outcome
-from mcp_kernel.operations.tracing import conclude, describe_network, find_parent, make_histogram
+from mcp_kernel.operations.tracing import conclude, describe_network, find_parent, make_histogram, spell
 from mcp_kernel.protocol import spans
 from mcp_kernel.protocol.jsonrpc import Failure, JsonObject, Notification, Request, Response
 from mcp_kernel.protocol.modern import PROTOCOL_VERSION
@@ -123,7 +123,7 @@ class MessageTracing:
         if isinstance(said, Failure):
             ends = {"rpc.response.status_code": str(said.code), "error.type": str(said.code)}
             span.set_attributes(ends)
-            span.set_status(Status(StatusCode.ERROR, spans.spell(said.message)))
+            span.set_status(Status(StatusCode.ERROR, spell(said.message)))
         span.end()
         self._called.record(perf_counter() - began, {**spans.keep(attributes), **ends})
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, cast
@@ -118,7 +118,7 @@ class HttpApp:
             return None
         arriving = Arriving(pairs, client)
         headers = arriving.headers
-        if "origin" in headers or _media_type(arriving) != _JSON or self._admission.refuse(headers) is not None:
+        if "origin" in headers or _find_unfit(headers) is not None or self._admission.refuse(headers) is not None:
             return None
         return partial(self._begin, arriving)
 
@@ -283,9 +283,9 @@ class HttpApp:
 
     async def _read(self, incoming: Incoming) -> bytes | None:
         """Return the body of a POST; answers itself where it cannot be taken."""
-        kind = _media_type(incoming)
-        if kind != _JSON:
-            await incoming.refuse(415, f"The Content-Type must be application/json, not {kind or 'missing'}")
+        unfit = _find_unfit(incoming.headers)
+        if unfit is not None:
+            await incoming.refuse(415, unfit)
             return None
         limit = self._options.body_limit
         if incoming.body is not None and len(incoming.body) <= limit:
@@ -340,9 +340,16 @@ def _go_on(rest: Rest) -> App:
     return app
 
 
-def _media_type(arriving: Arriving) -> str:
-    given = arriving.headers.get("content-type", "")
-    return given if given == _JSON else given.partition(";")[0].strip().lower()
+def _find_unfit(headers: Mapping[str, str]) -> str | None:
+    """Why a body is not read for what its headers say it is; None where it is plain JSON."""
+    given = headers.get("content-type", "")
+    kind = given if given == _JSON else given.partition(";")[0].strip().lower()
+    if kind != _JSON:
+        return f"The Content-Type must be application/json, not {kind or 'missing'}"
+    coding = headers.get("content-encoding", "identity")
+    if coding.strip().lower() not in ("", "identity"):
+        return f"A body is read as it comes: send it without Content-Encoding, which is {coding[:40]!r} here"
+    return None
 
 
 def _make_sessions(server: Server, options: HttpOptions) -> SessionEndpoint:

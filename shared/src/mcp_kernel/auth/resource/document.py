@@ -39,12 +39,13 @@ class Mistaken(Exception):
 
 
 class Document:
-    """A file that is valid TOML. `table` is what it says, `mistakes` what was found so far."""
+    """A file that is valid TOML. `table` is what it says; `mistakes` and `doubts` are what was found so far."""
 
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
         self.table: Mapping[str, object] = tomllib.loads(text)
         self.mistakes: list[Mistake] = []
+        self.doubts: list[Mistake] = []
         self._lines = lines.find_lines(text)
 
     def value(self, *keys: str | int) -> object:
@@ -66,6 +67,10 @@ class Document:
     def complain(self, text: str, *keys: str | int) -> None:
         """Note that something is wrong with a key."""
         self.mistakes.append(Mistake(self.line(*keys), text))
+
+    def warn(self, text: str, *keys: str | int) -> None:
+        """Note that a key may not mean what was meant by it, though the file can be used."""
+        self.doubts.append(Mistake(self.line(*keys), text))
 
     def require_sound(self) -> None:
         """Raise `Mistaken` where anything was wrong."""

@@ -31,7 +31,7 @@ class AuthFile:
         self._due = 0.0
 
     def load(self) -> None:
-        """Read the file and put it to use; raises `Mistaken`."""
+        """Read the file, put it to use and tell the log what is doubtful; raises `Mistaken`."""
         self._due = self._clock() + _SECONDS
         self._mark = _mark(self._path)  # before it is read: what is written meanwhile is seen at the next look
         document = read(self._path)
@@ -39,6 +39,8 @@ class AuthFile:
         document.require_sound()
         for use in uses:
             use()
+        for doubt in sorted(set(document.doubts)):
+            _LOG.warning("%s:%d: %s", self._path, doubt.line, doubt.text)
 
     def look(self) -> None:
         """Load the file again where it has changed, once a second at most."""
