@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Coroutine
 
 import pytest
 from tests.stage import scene
@@ -25,6 +26,45 @@ async def test_results_and_failures_come_back() -> None:
     with pytest.raises(Refusal, match="no"):
         await crew.run(fail)
     crew.close()
+
+
+@scene
+async def test_the_loop_waits_for_work_that_is_done_at_once_and_is_not_woken_for_it() -> None:
+    crew = Crew(moment=30)
+
+    def fail() -> None:
+        raise Refusal("no")
+
+    for _ in range(3):
+        assert is_done_at_once(crew.run(lambda: "told"))
+        with pytest.raises(Refusal, match="no"):
+            is_done_at_once(crew.run(fail))
+    crew.close()
+
+
+@scene
+async def test_the_loop_waits_for_nothing_while_something_hangs() -> None:
+    crew, release = Crew(most_left=1, moment=0.001), threading.Event()
+    try:
+        first = asyncio.ensure_future(hang(crew, release))
+        await asyncio.sleep(0)
+        assert not is_done_at_once(crew.run(lambda: "told"))
+        await first  # its thread is left behind now
+        with pytest.raises(Refusal, match="1 calls hang"):
+            await crew.run(lambda: None)
+    finally:
+        release.set()
+        crew.close()
+
+
+def is_done_at_once(work: Coroutine[object, None, object]) -> bool:
+    """Whether a piece of work ends before the event loop is asked to do something else."""
+    try:
+        work.send(None)
+    except StopIteration:
+        return True
+    work.close()
+    return False
 
 
 @scene

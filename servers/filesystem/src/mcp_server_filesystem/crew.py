@@ -1,4 +1,8 @@
-"""Threads for work that may block: taken on when they are needed, and left behind when a dead disk holds them."""
+"""Threads for work that may block: taken on when they are needed, and left behind when a dead disk holds them.
+
+Most work takes less time than it takes a thread to wake the event loop up. So while nothing else is at work the loop
+itself waits for a moment, and only then goes on and is woken when the work is done.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import TypeVar, cast
 
@@ -16,18 +20,30 @@ T = TypeVar("T")
 
 _MOST = 32
 _MOST_LEFT = 128
+_MOMENT = 0.001  # seconds; a thread that computes keeps the loop waiting up to five times as long, by Python's own rule
 _WAITING = 8  # pieces of work for each thread that may wait
 
 
 @dataclass(slots=True, eq=False)
 class _Job:
+    """A piece of work. Whoever ends it tells `future`, where there is one by then, and otherwise opens `ready`."""
+
     work: Callable[[], object]
     after: Callable[[], None] | None
-    future: asyncio.Future[object]
-    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[object] | None = None
+    ready: threading.Lock = field(default_factory=threading.Lock)
+    value: object = None
+    failure: BaseException | None = None
+    done: bool = False
     begun: bool = False
     left: bool = False
     ended: bool = False
+
+    def result(self) -> object:
+        """What the work gave, or raise what it raised."""
+        if self.failure is not None:
+            raise self.failure
+        return self.value
 
 
 class Crew:
@@ -39,11 +55,13 @@ class Crew:
     Args:
         most: How many threads work at once.
         most_left: How many more may be left behind.
+        moment: Seconds for which the event loop itself waits, where nothing else is at work.
     """
 
-    def __init__(self, most: int = _MOST, most_left: int = _MOST_LEFT) -> None:
+    def __init__(self, most: int = _MOST, most_left: int = _MOST_LEFT, moment: float = _MOMENT) -> None:
         self._most = most
         self._most_left = most_left
+        self._moment = moment
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._threads = 0  # but for those that were left behind
         self._left = 0
@@ -55,8 +73,7 @@ class Crew:
 
         `after` is run by the same thread whatever became of the work, and nobody waits for it.
         """
-        loop = asyncio.get_running_loop()
-        job = _Job(work, after, loop.create_future(), loop)
+        job = _Job(work, after)
         with self._lock:
             if self._left >= self._most_left:
                 raise Refusal(
@@ -65,13 +82,29 @@ class Crew:
                 )
             if self._busy >= self._most * _WAITING:
                 raise Refusal("Too many calls wait for a disk that does not answer. Try again in a moment.")
+            waits = not self._busy and not self._left
             self._busy += 1
             self._take_on()
-        self._jobs.put(job)
+        if waits:
+            job.ready.acquire()
+            self._jobs.put(job)
+            if job.ready.acquire(timeout=self._moment):
+                return cast("T", job.result())
+        return cast("T", await self._wait(job, begun=waits))
+
+    async def _wait(self, job: _Job, *, begun: bool) -> object:
+        """Have the loop woken up when a job is done; one that is not begun is begun now."""
+        future = asyncio.get_running_loop().create_future()
+        with self._lock:
+            if job.done:
+                return job.result()
+            job.future = future
+        if not begun:
+            self._jobs.put(job)
         try:
-            return cast("T", await job.future)
+            return await future
         finally:
-            if job.future.cancelled():
+            if future.cancelled():
                 with self._lock:
                     self._leave(job)
                     self._take_on()
@@ -98,38 +131,51 @@ class Crew:
         while (job := self._jobs.get()) is not None:
             self._work(job)
             if job.after is not None:
-                with self._lock:
-                    self._leave(job)
                 with suppress(OSError):  # what cannot be closed is closed
                     job.after()
+                with self._lock:
+                    self._end(job)
+            if not job.left:
+                continue
             with self._lock:
-                job.ended = True
-                if not job.left:
-                    self._busy -= 1
-                    continue
                 self._left -= 1
                 if self._threads >= self._most:  # others are at work in its place
                     return
                 self._threads += 1
 
+    def _end(self, job: _Job) -> None:
+        """Have a job no longer counted as work. Called with the lock held."""
+        job.ended = True
+        if not job.left:
+            self._busy -= 1
+
     def _work(self, job: _Job) -> None:
-        value: object = None
-        failure: BaseException | None = None
         with self._lock:
             job.begun = True
+            wanted = job.future is None or not job.future.cancelled()
         try:
-            if not job.future.cancelled():
-                value = job.work()
+            if wanted:
+                job.value = job.work()
         except BaseException as error:  # whoever waits hears of it
-            failure = error
+            job.failure = error
+        with self._lock:  # before anybody hears of it, so that whoever does finds this thread free, or left behind
+            job.done = True
+            future = job.future
+            if job.after is None:
+                self._end(job)
+            else:
+                self._leave(job)
+        if future is None:
+            job.ready.release()
+            return
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            job.loop.call_soon_threadsafe(_settle, job.future, value, failure)
+            future.get_loop().call_soon_threadsafe(_settle, future, job)
 
 
-def _settle(future: asyncio.Future[object], value: object, failure: BaseException | None) -> None:
+def _settle(future: asyncio.Future[object], job: _Job) -> None:
     if future.done():
         return
-    if failure is None:
-        future.set_result(value)
+    if job.failure is None:
+        future.set_result(job.value)
     else:
-        future.set_exception(failure)
+        future.set_exception(job.failure)
