@@ -1,6 +1,7 @@
 """All measurements beside the peers and a floor, interleaved in one run: the protocol, and each server.
 
-    uv run benchmarks/run.py [--quick] [--rounds N] [--only SECTION…] [--alone] [--more ROWS] [--output DIR]
+    uv run benchmarks/run.py [--quick] [--rounds N] [--only SECTION…] [--alone] [--output DIR]
+                             [--more ROWS] [--documents N]
 
 The protocol: every contender serves the same three tools (`benchmarks/contenders/`): our kernel, PyPI's `mcp` 2.3 and
 `fastmcp` 4.1, npm's `@modelcontextprotocol/server` 2.4, and a floor that only decodes and writes prepared answers. CPU
@@ -23,6 +24,7 @@ import os
 import platform
 import tempfile
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -58,10 +60,11 @@ def main() -> None:
     chosen = arguments.only or (QUICK if arguments.quick else SECTIONS)
     spoken = [name for name in protocol.SECTIONS if name in chosen]
     parts = [protocol.measure(spoken, effort)] if spoken else []
-    for name in SERVERS:
+    servers = {**SERVERS, "vector": partial(vectors.prepare, documents=arguments.documents)}
+    for name, prepare in servers.items():
         if name in chosen:
             with timed(name):
-                parts.append(_measure(SERVERS[name], effort, arguments.more if name == "postgres" else 0))
+                parts.append(_measure(prepare, effort, arguments.more if name == "postgres" else 0))
     _write(parts, effort, arguments.output)
 
 
@@ -73,6 +76,9 @@ def _read_arguments() -> argparse.Namespace:
     parser.add_argument("--alone", action="store_true", help="without the peers")
     parser.add_argument(
         "--more", type=int, default=0, metavar="ROWS", help="also ask each PostgreSQL server for so many rows"
+    )
+    parser.add_argument(
+        "--documents", type=int, default=vectors.DOCUMENTS, metavar="N", help="for the vector servers (default: 2000)"
     )
     parser.add_argument("--output", type=Path, default=HERE / "results", metavar="DIR", help="where the files go")
     return parser.parse_args()

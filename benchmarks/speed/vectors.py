@@ -31,6 +31,7 @@ DOCUMENTS: Final = 2_000
 QUICK_DOCUMENTS: Final = 200
 SINGLE: Final = 1_000  # more of them than are added one a call
 BATCH: Final = 100
+FOLDER: Final = 2_000  # files in one, which are indexed by one call
 FIRST: Final[Mapping[str, Sequence[Call]]] = {
     OURS: [("index_document", {"text": "The first.", "collection": "first"})],
     PEER: [("chroma_create_collection", {"collection_name": "documents", "embedding_function_name": "openai"})],
@@ -39,25 +40,37 @@ FIRST: Final[Mapping[str, Sequence[Call]]] = {
 
 
 @contextmanager
-def prepare(work: Path, *, quick: bool) -> Generator[Contest]:
-    """Write the documents, and start the server of embeddings."""
+def prepare(work: Path, *, quick: bool, documents: int = DOCUMENTS) -> Generator[Contest]:
+    """Write so many documents, and start the server of embeddings."""
     prose = Prose(1)
-    texts = [f"Passage {number}. {prose.text(6)}" for number in range(QUICK_DOCUMENTS if quick else DOCUMENTS)]
+    texts = [f"Passage {number}. {prose.text(6)}" for number in range(QUICK_DOCUMENTS if quick else documents)]
     folder = work / "documents"
-    folder.mkdir()
-    for number, text in enumerate(texts):
-        (folder / f"{number:04}.txt").write_text(text)
+    folders = write_files(folder, texts)
     with serve_embeddings() as url, closing(Store(work / "floor", url)) as store:
         ours = [sys.executable, "-m", "mcp_server_vector", "--data-dir", str(work / "ours"), "--files", str(folder)]
         about = (
             f"{len(texts):,} documents of one passage each, `mcp-server-vector` beside PyPI's `{PACKAGE}` {VERSION}; "
-            f"at once means `index_files` here and {len(texts) // BATCH} calls with {BATCH} texts there. Ours keeps an "
-            "index of words too, and what an answer cites. Floor: Chroma in one process with the same vectors. "
-            "Chroma is loaded before anything is measured but the start."
+            f"at once means {name_calls(len(folders))} of `index_files` here and {len(texts) // BATCH} with {BATCH} "
+            "texts there. Ours keeps an index of words too, and what an answer cites. Floor: Chroma in one process "
+            "with the same vectors. Chroma is loaded before anything is measured but the start."
         )
         program = Program([*ours, "--embedder", f"openai:{MODEL}", "--embedder-url", url])
         peers = {PEER: lambda: find_peer(work / "theirs", url)}
-        yield Contest("Vectors", about, program, peers, list_trials(store, texts), FIRST)
+        yield Contest("Vectors", about, program, peers, list_trials(store, texts, folders), FIRST)
+
+
+def write_files(folder: Path, texts: Sequence[str]) -> list[Path]:
+    """Write a file for each text; gives their folders."""
+    for number, text in enumerate(texts):
+        inner = folder / f"{number // FOLDER}"
+        inner.mkdir(parents=True, exist_ok=True)
+        (inner / f"{number}.txt").write_text(text)
+    return sorted(folder.iterdir())
+
+
+def name_calls(calls: int) -> str:
+    """So many calls, in words."""
+    return "a call" if calls == 1 else f"{calls} calls"
 
 
 def find_peer(data: Path, url: str) -> Program:
@@ -79,21 +92,21 @@ def serve_embeddings() -> Generator[str]:
             process.kill()
 
 
-def list_trials(store: Store, texts: Sequence[str]) -> list[Trial]:
+def list_trials(store: Store, texts: Sequence[str], folders: Sequence[Path]) -> list[Trial]:
     """Many at once, then more one by one, then queries; a fresh text and question at each turn."""
     prose = Prose(2)
-    more = [f"Passage {DOCUMENTS + number}. {prose.text(6)}" for number in range(SINGLE)]
+    more = [f"Passage {len(texts) + number}. {prose.text(6)}" for number in range(SINGLE)]
     questions = [prose.words(5) for _ in range(SINGLE)]
     batches = [texts[first : first + BATCH] for first in range(0, len(texts), BATCH)]
 
     def fill(name: str, _turn: int) -> Sequence[Call]:
         if name == OURS:
-            return [("index_files", {"paths": []})]
+            return [("index_files", {"paths": [str(folder)]}) for folder in folders]
         return [add_to_peer(batch, number * BATCH) for number, batch in enumerate(batches)]
 
     def add(name: str, turn: int) -> Sequence[Call]:
         text = more[turn]
-        return [("index_document", {"text": text}) if name == OURS else add_to_peer([text], DOCUMENTS + turn)]
+        return [("index_document", {"text": text}) if name == OURS else add_to_peer([text], len(texts) + turn)]
 
     def ask(name: str, turn: int) -> Sequence[Call]:
         if name == OURS:
@@ -133,6 +146,7 @@ class Store:
         client = chromadb.PersistentClient(str(folder), Settings(anonymized_telemetry=False))
         opened: object = client.create_collection("documents", embedding_function=None)
         self._collection = cast("Collection", opened)
+        self._first = 0  # of those that are added one by one
 
     def close(self) -> None:
         """Leave the server of embeddings."""
@@ -140,6 +154,7 @@ class Store:
 
     def add_all(self, batches: Sequence[Sequence[str]]) -> bytes:
         """Add documents, so many at a time."""
+        self._first = sum(map(len, batches))
         return b"".join([self.add(batch, number * BATCH) for number, batch in enumerate(batches)])
 
     def add(self, texts: Sequence[str], first: int) -> bytes:
@@ -150,7 +165,7 @@ class Store:
 
     def add_more(self, text: str, turn: int) -> bytes:
         """Add one document more than there are."""
-        return self.add([text], DOCUMENTS + turn)
+        return self.add([text], self._first + turn)
 
     def ask(self, question: str) -> bytes:
         """The five nearest, as JSON."""
