@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from tests.stage import (
     Connect,
     Dial,
@@ -16,11 +18,50 @@ from tests.stage import (
 )
 
 from mcp_kernel import Server
+from mcp_kernel.server.threads import Threads
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Coroutine
 
 WHO: ContextVar[str] = ContextVar("who", default="nobody")
+
+
+def is_done_at_once(work: Coroutine[object, None, object]) -> bool:
+    """Whether a piece of work ends before the event loop is asked to do something else."""
+    try:
+        work.send(None)
+    except StopIteration:
+        return True
+    work.close()
+    return False
+
+
+@scene
+async def test_the_loop_waits_for_work_that_is_done_at_once_and_is_not_woken_for_it() -> None:
+    threads = Threads(moment=30)
+
+    def fail() -> None:
+        raise TimeoutError("its own")
+
+    for _ in range(3):
+        assert is_done_at_once(threads.run(lambda: "told"))
+        with pytest.raises(TimeoutError, match="its own"):
+            is_done_at_once(threads.run(fail))
+    threads.close()
+
+
+@scene
+async def test_the_loop_waits_for_nothing_while_something_else_is_at_work() -> None:
+    threads, gate = Threads(moment=0.001), threading.Event()
+    first = asyncio.ensure_future(threads.run(lambda: gate.wait(10)))
+    await asyncio.sleep(0)
+    try:
+        assert not is_done_at_once(threads.run(lambda: "told"))
+        assert await threads.run(lambda: "told") == "told"
+    finally:
+        gate.set()
+    assert await first
+    threads.close()
 
 
 @scene

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 _MOST = 32
 _MOST_LEFT = 128
-_MOMENT = 0.001  # seconds; a thread that computes keeps the loop waiting up to five times as long, by Python's own rule
+_MOMENT = 0.001  # seconds; a thread that computes may keep the loop waiting five times as long
 _WAITING = 8  # pieces of work for each thread that may wait
 
 

@@ -14,9 +14,8 @@ from mcp_kernel.server.registry import Registry
 from mcp_kernel.server.resources import Resource, Resources, Template
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from mcp_kernel.server.exchange import Exchange
+    from mcp_kernel.server.threads import Threads
 
 MOST: Final = 100  # values in one answer (server/utilities/completion, "Completion Results")
 
@@ -32,9 +31,7 @@ class Completions:
     def __len__(self) -> int:
         return len(self._handlers)
 
-    def add(
-        self, reference: str, argument: str, function: Callable[..., object], threads: Callable[[], Executor]
-    ) -> None:
+    def add(self, reference: str, argument: str, function: Callable[..., object], threads: Threads) -> None:
         """Register a function of the value typed so far; its further parameters are other arguments, by name."""
         self._handlers[reference, argument] = Handler(function, threads)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
@@ -15,9 +14,8 @@ from mcp_kernel.server.context import Context
 from mcp_kernel.server.schema import Arguments
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from mcp_kernel.server.exchange import Exchange
+    from mcp_kernel.server.threads import Threads
 
 
 class Handler:
@@ -25,7 +23,7 @@ class Handler:
 
     __slots__ = ("_threads", "arguments", "description", "function", "is_async")
 
-    def __init__(self, function: Callable[..., object], threads: Callable[[], Executor]) -> None:
+    def __init__(self, function: Callable[..., object], threads: Threads) -> None:
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function)
         self.arguments = Arguments(function, Context)
@@ -50,7 +48,7 @@ class Handler:
 
     async def _run_aside(self, keywords: dict[str, object]) -> object:
         work = partial(copy_context().run, partial(_run_in_thread, self.function, keywords))
-        return await asyncio.get_running_loop().run_in_executor(self._threads(), work)
+        return await self._threads.run(work)
 
 
 def name_of(function: Callable[..., object]) -> str:

@@ -11,10 +11,9 @@ from mcp_kernel.server.handlers import Handler
 from mcp_kernel.server.results import to_messages
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from mcp_kernel.server.access import View
     from mcp_kernel.server.exchange import Exchange
+    from mcp_kernel.server.threads import Threads
 
 
 class Prompt:
@@ -22,9 +21,7 @@ class Prompt:
 
     __slots__ = ("handler", "name", "title")
 
-    def __init__(
-        self, name: str, function: Callable[..., object], threads: Callable[[], Executor], title: str | None
-    ) -> None:
+    def __init__(self, name: str, function: Callable[..., object], threads: Threads, title: str | None) -> None:
         self.name = name
         self.title = title
         self.handler = Handler(function, threads)

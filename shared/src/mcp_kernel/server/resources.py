@@ -14,10 +14,9 @@ from mcp_kernel.server.registry import Cursor, Registry, read_cursor, write_curs
 from mcp_kernel.server.results import to_contents
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from mcp_kernel.server.access import View
     from mcp_kernel.server.exchange import Exchange
+    from mcp_kernel.server.threads import Threads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +44,7 @@ class Resource:
 
     __slots__ = ("handler", "label", "uri")
 
-    def __init__(
-        self, uri: str, function: Callable[..., object], label: Label, threads: Callable[[], Executor]
-    ) -> None:
+    def __init__(self, uri: str, function: Callable[..., object], label: Label, threads: Threads) -> None:
         self.uri = uri
         self.label = label
         self.handler = Handler(function, threads)
@@ -70,9 +67,7 @@ class Template:
 
     __slots__ = ("handler", "label", "members", "template")
 
-    def __init__(
-        self, template: str, function: Callable[..., object], label: Label, threads: Callable[[], Executor]
-    ) -> None:
+    def __init__(self, template: str, function: Callable[..., object], label: Label, threads: Threads) -> None:
         self.template = UriTemplate(template)
         if self.template.unmatchable is not None:
             raise ValueError(f"{template} cannot be read: {self.template.unmatchable}")

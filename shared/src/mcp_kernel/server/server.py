@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from mcp_kernel.protocol.capabilities import TASKS
@@ -21,6 +20,7 @@ from mcp_kernel.server.resources import Label, Resource, Resources, Template
 from mcp_kernel.server.steps import Steps
 from mcp_kernel.server.subscriptions import Kind, Subscriptions
 from mcp_kernel.server.tasks import TaskStore
+from mcp_kernel.server.threads import Threads
 from mcp_kernel.server.tools import Declaration, Hints, TaskMode, Tool
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., object])
 
-_THREADS: Final = 16  # for handlers that are no coroutines
 _LIST_TTL: Final = 60_000  # milliseconds that a client may keep a list without asking again
 _LISTS: Final = CACHEABLE - {"resources/read", "resources/list"}  # both may show what changes outside the server
 
@@ -105,7 +104,7 @@ class Server:
         self.prompts: Registry[Prompt] = Registry("prompts", lambda: self.list_changed("prompts"), page_size)
         self.resources = Resources(lambda: self.list_changed("resources"), page_size)
         self.completions = Completions(self.prompts, self.resources)
-        self._threads: ThreadPoolExecutor | None = None
+        self._threads = Threads()
         self._closers: list[Callable[[], Awaitable[None]]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._steps: Steps | None = None
@@ -181,7 +180,7 @@ class Server:
                 privileged=privileged,
                 idempotency_key=idempotency_key,
             )
-            self.tools.add(declaration.name, Tool(function, declaration, self._executor))
+            self.tools.add(declaration.name, Tool(function, declaration, self._threads))
             return function
 
         return register
@@ -194,9 +193,9 @@ class Server:
         def register(function: F) -> F:
             label = Label(name=name or name_of(function), title=title, mime_type=mime_type)
             if "{" in uri:
-                self.resources.templates.add(uri, Template(uri, function, label, self._executor))
+                self.resources.templates.add(uri, Template(uri, function, label, self._threads))
             else:
-                self.resources.fixed.add(uri, Resource(uri, function, label, self._executor))
+                self.resources.fixed.add(uri, Resource(uri, function, label, self._threads))
             return function
 
         return register
@@ -211,7 +210,7 @@ class Server:
             found = self.resources.templates.get(template)
             if found is None:
                 raise ValueError(f"No resource is declared at {template}")
-            found.members = Handler(function, self._executor)
+            found.members = Handler(function, self._threads)
             return function
 
         return register
@@ -220,7 +219,7 @@ class Server:
         """Declare a prompt: a function of strings that returns a text or a list of `Message`."""
 
         def register(function: F) -> F:
-            prompt = Prompt(name or name_of(function), function, self._executor, title)
+            prompt = Prompt(name or name_of(function), function, self._threads, title)
             self.prompts.add(prompt.name, prompt)
             return function
 
@@ -234,7 +233,7 @@ class Server:
         """
 
         def register(function: F) -> F:
-            self.completions.add(reference, argument, function, self._executor)
+            self.completions.add(reference, argument, function, self._threads)
             return function
 
         return register
@@ -389,11 +388,4 @@ class Server:
             self._steps.close()
         for closer in self._closers:
             await closer()
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
-            self._threads = None
-
-    def _executor(self) -> Executor:
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="handler")
-        return self._threads
+        self._threads.close()

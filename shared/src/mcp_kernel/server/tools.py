@@ -19,10 +19,9 @@ from mcp_kernel.server.handlers import Handler
 from mcp_kernel.server.results import ToolOutput, ToolResult
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from mcp_kernel.server.access import View
     from mcp_kernel.server.exchange import Exchange
+    from mcp_kernel.server.threads import Threads
 
 _SCOPE: Final = re.compile(r"[!#-\[\]-~]+")
 TaskMode: TypeAlias = Literal["never", "allowed", "required"]
@@ -71,9 +70,7 @@ class Tool:
 
     __slots__ = ("_has_terms", "declaration", "handler", "input_schema", "mirrored", "name", "output")
 
-    def __init__(
-        self, function: Callable[..., object], declaration: Declaration, threads: Callable[[], Executor]
-    ) -> None:
+    def __init__(self, function: Callable[..., object], declaration: Declaration, threads: Threads) -> None:
         unfit = [scope for scope in declaration.scopes if not _SCOPE.fullmatch(scope)]
         if unfit:
             raise ValueError(f"{declaration.name}: {unfit[0]!r} is no scope (RFC 6749, section 3.3)")
