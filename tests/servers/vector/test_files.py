@@ -70,6 +70,15 @@ def test_files_are_indexed_once_and_follow_what_happens_to_them(opened: Shelf, d
     assert index() == (0, 0, 1, 1)
 
 
+def test_no_paths_mean_every_directory(opened: Shelf, desk: Path, tmp_path: Path) -> None:
+    (other := tmp_path / "other").mkdir()
+    (other / "e.md").write_text("Elderberries.")
+    indexer = Indexer(opened.store, [Folder(desk), Folder(other)])
+    assert counts(opened.run(indexer.index([], "notes", "**/*"))) == (4, 0, 0, 0)
+    assert counts(opened.run(indexer.index(["."], "notes", "**/*"))) == (0, 0, 3, 0)
+    assert opened.ids("elderberries", mode="keyword") == [str(other / "e.md")]
+
+
 def test_what_cannot_be_indexed_is_passed_over_with_a_reason(opened: Shelf, desk: Path) -> None:
     (desk / "latin.txt").write_bytes("Zürich".encode("latin-1"))
     (desk / "utf16.txt").write_bytes("Wide words.".encode("utf-16"))

@@ -58,9 +58,12 @@ class Indexer:
         self.folders = tuple(folders)
 
     async def index(self, paths: Sequence[str], collection: str, glob: str, progress: Progress | None = None) -> Tally:
-        """Index files and directories, and take out what is no longer there; raises `Refusal`."""
+        """Index files and directories, and take out what is no longer there; raises `Refusal`.
+
+        No paths at all mean every directory that this server may read.
+        """
         pattern = Glob(glob)
-        places = [self._locate(path) for path in (paths or ["."])]
+        places = [self._locate(path) for path in paths] if paths else [(folder, "") for folder in self._readable()]
         tally = Tally()
         for folder, place in places:
             await self.update(folder, place, collection, pattern, tally, progress)
@@ -111,13 +114,16 @@ class Indexer:
         except Missing:
             return set()
 
-    def _locate(self, path: str) -> tuple[Folder, str]:
+    def _readable(self) -> Sequence[Folder]:
         if not self.folders:
             raise Refusal("This server may read no files: start it with --files DIR or --watch DIR.")
+        return self.folders
+
+    def _locate(self, path: str) -> tuple[Folder, str]:
         if "\x00" in path:
             raise Refusal("A path holds no NUL characters.")
         given = Path(path).expanduser() if path.startswith("~") else Path(path)
-        for folder in self.folders:
+        for folder in self._readable():
             place = folder.place(given)
             if place is not None and (given.is_absolute() or _exists(folder, place)):
                 return folder, place

@@ -218,14 +218,14 @@ def _add_writing(server: Server, store: Store) -> None:
 def _add_files(server: Server, indexer: Indexer, store: Store) -> None:
     @server.tool(destructive=True, idempotent=True, open_world=False, task="allowed", timeout=_LONG)
     async def index_files(
-        paths: Paths, ctx: Context, collection: str = DEFAULT_COLLECTION, glob: str = "**/*"
+        ctx: Context, paths: Paths | None = None, collection: str = DEFAULT_COLLECTION, glob: str = "**/*"
     ) -> Files:
         """Index text files of the directories that this server was given; only what changed is read again.
 
         Documents of files that are gone are deleted. Hidden files and links are passed over.
 
         Args:
-            paths: Files and directories; relative ones count from the first directory, none at all means all of it.
+            paths: Files and directories; relative ones count from the first directory, none at all means all of them.
             collection: Where to; a new name makes a new collection.
             glob: Which files, as in **/*.md or *.{md,txt}.
         """
@@ -234,7 +234,7 @@ def _add_files(server: Server, indexer: Indexer, store: Store) -> None:
         async def progress(done: int, total: int, path: str) -> None:
             await ctx.progress(done, total, path)
 
-        tally = await indexer.index(paths, collection, glob, progress)
+        tally = await indexer.index(paths or [], collection, glob, progress)
         if tally.created or tally.updated or tally.deleted:
             _tell(server, collection)
         return show_tally(collection, tally)
