@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .history import relative
+from .moments import write_moment
 from .names import spell, trim, weigh
 from .refusals import NothingThere, Refusal
 
@@ -110,7 +110,7 @@ def _parse(data: bytes) -> list[Line]:
         if raw.startswith(b"\t"):
             known = commits[current]
             text = raw[1:].decode("utf-8", "replace").rstrip("\r")
-            moment = _date(known.get("author-time", "0"), known.get("author-tz", "+0000"))
+            moment = write_moment(known.get("author-time", "0"), known.get("author-tz", "+0000"))
             lines.append(Line(number, current, known.get("author", ""), moment, known.get("summary", ""), text))
             continue
         key, _, value = raw.decode("utf-8", "replace").partition(" ")
@@ -120,14 +120,6 @@ def _parse(data: bytes) -> list[Line]:
         elif current:
             commits[current][key] = value
     return lines
-
-
-def _date(seconds: str, zone: str) -> str:
-    try:
-        offset = timedelta(minutes=int(zone[0] + "1") * (int(zone[1:3]) * 60 + int(zone[3:5])))
-        return datetime.fromtimestamp(int(seconds), timezone(offset)).isoformat()
-    except (ValueError, OverflowError, IndexError, OSError):
-        return ""
 
 
 def _fit(path: str, lines: list[Line], room: int, *, cut: bool) -> Blame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import calendar
 import re
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from typing import Final
 
 from .names import show
@@ -34,6 +34,15 @@ def read_moment(text: str, now: datetime, *, is_end: bool = False) -> int:
         bound = time(23, 59, 59) if is_end else time()
         return int(datetime.combine(day, bound).astimezone().timestamp())
     return int(_read_relative(text, clean.lower(), now).timestamp())
+
+
+def write_moment(seconds: str, zone: str) -> str:
+    """Write a time as ISO 8601, in the zone that git has beside it (`+0100`); nothing for what is no time."""
+    try:
+        offset = timedelta(minutes=int(zone[0] + "1") * (int(zone[1:3]) * 60 + int(zone[3:5])))
+        return datetime.fromtimestamp(int(seconds), timezone(offset)).isoformat()
+    except (ValueError, OverflowError, IndexError, OSError):
+        return ""
 
 
 def _read_iso(text: str, clean: str) -> datetime:

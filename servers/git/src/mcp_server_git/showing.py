@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from . import history
@@ -16,6 +16,7 @@ from .pages import Place, check, digest, read_cursor, write_cursor
 from .policy import MEMORY_CEILING
 from .refusals import NothingThere, Refusal
 from .revisions import resolve
+from .tags import Tag, read_tag
 
 if TYPE_CHECKING:
     from .repository import Repository
@@ -27,7 +28,8 @@ TREE: Final = re.compile(rb"tree ([0-9a-f]{40}(?:[0-9a-f]{24})?)\n")
 class Shown:
     """What a revision is: `kind` is commit, blob or tree.
 
-    A commit comes with its difference from its first parent, a blob with its text, a tree with its entries.
+    A commit comes with its difference from its first parent, and with the annotated tag that named it; a blob with its
+    text, a tree with its entries.
     """
 
     kind: str
@@ -39,12 +41,15 @@ class Shown:
     entries: list[str] = field(default_factory=list[str])
     next_cursor: str | None = None
     notes: list[str] = field(default_factory=list[str])
+    tag: Tag | None = None
 
     def __str__(self) -> str:
         return "\n".join(_word(self))
 
 
 def _word(shown: Shown) -> Iterator[str]:
+    if shown.tag is not None:
+        yield str(shown.tag)
     if shown.commit is not None:
         yield str(shown.commit)
     if shown.kind == "tree":
@@ -64,11 +69,13 @@ async def read_revision(repository: Repository, revision: str, cursor: str | Non
     if colon and name:
         return await _show_path(repository, revision, cursor)
     (commit,) = await resolve(repository, revision)
-    return await _show_commit(repository, revision, commit, cursor)
-
-
-async def _show_commit(repository: Repository, revision: str, commit: str, cursor: str | None) -> Shown:
     place, room = read_cursor(cursor), repository.policy.room
+    tag = None if cursor else await read_tag(repository, revision, room // 6)
+    room -= 0 if tag is None else weigh(str(tag)) + 300
+    return replace(await _show_commit(repository, revision, commit, place, room), tag=tag)
+
+
+async def _show_commit(repository: Repository, revision: str, commit: str, place: Place, room: int) -> Shown:
     # A merge is shown as what it brought to its first parent; git's own choice shows only how conflicts were resolved.
     command = ["show", history.FORMAT, *history.PLAIN, "--diff-merges=first-parent", "--ignore-submodules=dirty"]
     command += [*FLAGS, commit, "--"]
