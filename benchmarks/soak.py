@@ -231,6 +231,7 @@ def rest(soak: Soak, folder: Path, pid: int) -> Rest:
     """Wait until what the clients left behind has run out, and look."""
     time.sleep(15)  # past the timeout of sessions
     asyncio.run(soak.settle())
+    time.sleep(2)  # for the server to see its connections closed
     report = folder / "used"
     os.kill(pid, signal.SIGUSR1)
     for _ in range(600):
