@@ -22,6 +22,7 @@ class Api(BaseHTTPRequestHandler):
 
     asked: ClassVar[list[dict[str, Any]]] = []
     trouble: ClassVar[list[tuple[int, bytes]]] = []
+    wait: ClassVar[str] = ""
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -36,6 +37,8 @@ class Api(BaseHTTPRequestHandler):
             status, answer = 200, json.dumps({"embeddings": vectors}).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(answer)))
+        if status == 429:
+            self.send_header("Retry-After", self.wait)
         self.end_headers()
         self.wfile.write(answer)
 
@@ -103,6 +106,51 @@ def test_what_such_a_server_does_wrong_is_told_with_its_address(
         with pytest.raises(Refusal, match=said) as caught:
             choose(name, api + base).load().embed(["text"])
         assert api in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "said"),
+    [
+        ("[1]", "do not fit"),
+        ('["ab"]', "do not fit"),
+        ('["1"]', "do not fit"),
+        ("[null]", "do not fit"),
+        ('[["1"]]', "do not fit"),
+        ("[[null]]", "do not fit"),
+        ("[[true]]", "do not fit"),
+        ("[[[1]]]", "do not fit"),
+        ("[[NaN, 1]]", "not finite"),
+        ("[[1e999, 1]]", "not finite"),
+        ("[[1e39, 1]]", "not finite"),
+        ("[" * 100_000, "did not answer with JSON"),
+    ],
+    ids=lambda each: each[:12],
+)
+def test_what_is_no_vector_of_finite_numbers_is_refused_and_never_stored(vectors: str, said: str, api: str) -> None:
+    Api.trouble[:] = [(200, f'{{"embeddings": {vectors}}}'.encode())]
+    with pytest.raises(Refusal, match=said):
+        choose("ollama:tiny", api).load().embed(["text"])
+
+
+def test_an_answer_without_end_is_not_read_to_its_end(api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mcp_server_vector.remote._LARGEST", 1 << 20)
+    Api.trouble[:] = [(200, b'{"embeddings": [[1.0]]' + b" " * (1 << 20) + b"}")]
+    with pytest.raises(Refusal, match="more than 1 MiB"):
+        choose("ollama:tiny", api).load().embed(["text"])
+
+
+def test_a_server_that_asks_to_wait_is_waited_for_or_told_of(api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("mcp_server_vector.remote.time.sleep", waited.append)
+    monkeypatch.setattr(Api, "wait", "2")
+    Api.trouble[:] = [(429, b"{}")]
+    assert choose("ollama:tiny", api).load().embed(["text"]).shape == (1, 7)
+    monkeypatch.setattr(Api, "wait", "3600")
+    Api.trouble[:] = [(429, b"{}")]
+    with pytest.raises(Refusal, match="answered 429 and asks to wait 3600 s"):
+        choose("ollama:tiny", api).load().embed(["text"])
+    assert waited == [2.0]
+    assert len(Api.asked) == 3
 
 
 def test_a_server_that_stumbles_once_is_asked_again(api: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 _BATCH: Final = 64
 _TIMEOUT: Final = 60.0
 _TRIES: Final = 3
+_LARGEST: Final = 64 << 20  # bytes of an answer: 64 vectors of 4,096 numbers take a tenth of it
+_PATIENCE: Final = 5.0  # seconds that are waited where a server asks for it
 
 
 class Remote:
@@ -45,28 +49,52 @@ class Remote:
         for start in range(0, len(texts), _BATCH):
             batch = list(texts[start : start + _BATCH])
             found = self._read(self._ask(batch))
-            if len(found) != len(batch) or len({len(row) for row in (*rows[:1], *found)}) != 1 or not found[0]:
+            if len(found) != len(batch):
                 raise self._refuse("answered with vectors that do not fit the texts")
             rows += found
-        return normalise(np.asarray(rows, dtype=np.float32))
+        return normalise(self._check(rows)) if rows else np.empty((0, 0), dtype=np.float32)
+
+    def _check(self, rows: list[Sequence[float]]) -> Vectors:
+        """The vectors as an array; what is stored is finite numbers, as many for each text, or nothing."""
+        import numpy as np
+
+        try:
+            found = np.asarray(rows)
+        except ValueError as error:  # of different lengths
+            raise self._refuse("answered with vectors that do not fit the texts") from error
+        if found.ndim != 2 or found.shape[1] == 0 or found.dtype.kind not in "fiu":
+            raise self._refuse("answered with vectors that do not fit the texts")
+        if not (np.abs(found.astype(np.float64)) <= np.finfo(np.float32).max).all():
+            raise self._refuse("answered with numbers that are not finite")
+        return found.astype(np.float32)
 
     def _ask(self, texts: list[str]) -> Any:
         import httpx
 
         for attempt in range(1, _TRIES + 1):
             try:
-                answer = self._client.post(self._url, json={"model": self._model, "input": texts})
+                with self._client.stream("POST", self._url, json={"model": self._model, "input": texts}) as answer:
+                    if answer.status_code == 200:
+                        return self._parse(answer)
             except httpx.HTTPError as error:
                 raise self._refuse(f"cannot be reached ({type(error).__name__})") from error
-            if answer.status_code in (429, 500, 502, 503) and attempt < _TRIES:
-                continue
-            if answer.status_code != 200:
-                raise self._refuse(f"answered {answer.status_code}{_hint(answer)}")
-            try:
-                return answer.json()
-            except ValueError as error:
-                raise self._refuse("did not answer with JSON") from error
+            wait = _asked_to_wait(answer)
+            if answer.status_code not in (429, 500, 502, 503) or attempt == _TRIES or wait > _PATIENCE:
+                later = f" and asks to wait {wait:g} s" if wait else ""
+                raise self._refuse(f"answered {answer.status_code}{_hint(answer)}{later}")
+            time.sleep(wait)
         raise AssertionError("the last try returns or raises")
+
+    def _parse(self, answer: httpx.Response) -> Any:
+        body = bytearray()
+        for piece in answer.iter_bytes():
+            body += piece
+            if len(body) > _LARGEST:
+                raise self._refuse(f"answered with more than {_LARGEST >> 20} MiB")
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise self._refuse("did not answer with JSON") from error
 
     def _read(self, body: Any) -> list[Sequence[float]]:
         raise NotImplementedError
@@ -117,3 +145,9 @@ def _hint(answer: httpx.Response) -> str:
     return {401: ", which is about the API key", 404: ", which is about the model's name or the address"}.get(
         answer.status_code, ""
     )
+
+
+def _asked_to_wait(answer: httpx.Response) -> float:
+    """Seconds of Retry-After (RFC 9110, 10.2.3); 0 where there is none, or a date."""
+    text = answer.headers.get("Retry-After", "")
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0.0
