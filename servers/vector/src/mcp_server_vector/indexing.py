@@ -89,7 +89,7 @@ class Indexer:
             for each in group.paths:
                 done += 1
                 if progress is not None:
-                    await progress(done, len(found), each)
+                    await progress(done, len(found), _show(each))
         gone = [name for name in known if (inner := folder.place(Path(name))) and inner not in found]
         gone = [name for name in gone if glob.matches(folder.place(Path(name)) or "")]
         if gone:
@@ -98,7 +98,7 @@ class Indexer:
 
     async def _write(self, collection: str, group: Group, known: set[str], tally: Tally) -> None:
         tally.unchanged += len(group.paths) - len(group.drafts) - len(group.skipped)
-        tally.skipped += [(path, why) for path, _, why in group.skipped]
+        tally.skipped += [(_show(path), why) for path, _, why in group.skipped]
         if group.drafts:
             for indexed in await self.store.index_all(collection, group.drafts):
                 setattr(tally, indexed.status, getattr(tally, indexed.status) + 1)
@@ -109,6 +109,8 @@ class Indexer:
             tally.deleted += len(deleted)
 
     async def _known(self, collection: str, folder: Folder, place: str) -> set[str]:
+        if not _is_text(place):
+            return set()
         try:
             return set(await self.store.ids_under(collection, str(folder.path / place) if place else str(folder.path)))
         except Missing:
@@ -152,6 +154,8 @@ def _read_some(folder: Folder, files: Iterator[tuple[str, Mark]], marks: Mapping
 
 
 def _read(folder: Folder, path: str, name: str) -> Draft:
+    if not _is_text(name):
+        raise Unreadable("its path is not UTF-8")
     if len(name) > MAX_ID:
         raise Unreadable(f"its path has more than {MAX_ID} characters")
     return Draft.make(folder.read(path), {"source": _shorten(name)}, name)
@@ -159,6 +163,15 @@ def _read(folder: Folder, path: str, name: str) -> Draft:
 
 def _exists(folder: Folder, place: str) -> bool:
     return place == "" or os.path.lexists(folder.path / place)
+
+
+def _is_text(path: str) -> bool:
+    return all(not "\ud800" <= each <= "\udfff" for each in path)
+
+
+def _show(path: str) -> str:
+    """A path in one line of text, whatever bytes it has."""
+    return path.encode("utf-8", "backslashreplace").decode().replace("\n", "\\n")
 
 
 def _shorten(name: str) -> str:
