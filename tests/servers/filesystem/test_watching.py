@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -137,4 +139,17 @@ def test_a_system_that_has_no_more_watches_to_give_is_looked_at_all_the_same(ser
             (served / "a.txt", uris[0]),
         ):
             append(path)
+            assert hear(host) == uri
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no names that are not UTF-8")
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_a_name_that_is_not_utf_8_ends_no_subscription(served: Path, era: str) -> None:
+    with Host([*SERVER, str(served)]) as host:
+        host.open()
+        uri = (served / "a.txt").as_uri()
+        subscribe(host, era, uri)
+        for name in (b"bad\xff.txt", b"worse\xfe"):
+            (served / os.fsdecode(name)).write_text("x")
+            append(served / "a.txt")
             assert hear(host) == uri

@@ -83,3 +83,20 @@ def test_a_subscriber_hears_where_the_system_has_no_more_watches_to_give(repo: R
                 break
         heard = host.hear(lambda message: message.get("method") == "notifications/resources/updated")
         assert heard["params"]["uri"] == uri
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no names that are not UTF-8")
+def test_a_branch_whose_name_is_not_utf_8_ends_no_subscription(repo: Repo) -> None:
+    with Host([SCRIPT, "--repository", str(repo.path)]) as host:
+        host.open()
+        uri = "git://repo/INDEX/a.txt"
+        host.request("resources/subscribe", uri=uri)
+        for number in range(3):
+            for later in range(10):  # the watcher begins at some time after the answer
+                repo.git("branch", b"bad\xff%d-%d" % (number, later))
+                repo.write("a.txt", f"changed {number} {later}\n")
+                repo.git("add", "a.txt")
+                if host.has_line(1.5):
+                    break
+            heard = host.hear(lambda message: message.get("method") == "notifications/resources/updated")
+            assert heard["params"]["uri"] == uri

@@ -1,6 +1,7 @@
 """A watcher hears of each commit by anybody, and of nothing else."""
 
 import asyncio
+import os
 import sqlite3
 import subprocess
 import sys
@@ -130,3 +131,20 @@ def test_a_subscriber_hears_where_the_system_has_no_more_watches_to_give(tmp_pat
                 break
         heard = host.hear(lambda message: message.get("method") == "notifications/resources/updated")
         assert heard["params"]["uri"] == "db://tables/t"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no names that are not UTF-8")
+def test_a_name_beside_the_file_that_is_not_utf_8_ends_no_subscription(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    write(path, "CREATE TABLE t (a)")
+    with Host([*SERVER, "--db-path", str(path)]) as host:
+        host.open()
+        host.request("resources/subscribe", uri="db://tables/t")
+        for number in range(3):
+            for later in range(10):  # the watcher begins at some time after the answer
+                (tmp_path / os.fsdecode(b"bad\xff%d-%d" % (number, later))).touch()
+                write(path, "INSERT INTO t VALUES (1)")
+                if host.has_line(1.5):
+                    break
+            heard = host.hear(lambda message: message.get("method") == "notifications/resources/updated")
+            assert heard["params"]["uri"] == "db://tables/t"

@@ -190,8 +190,8 @@ def _is_folder(path: str) -> bool:
 async def _ticks(there: list[str]) -> AsyncGenerator[bool]:
     """Tick now and then; True when something happened in one of these directories, or may have.
 
-    Where the system tells of nothing - no directory is there, one may not be listed, or no more can be watched - it is
-    time for a look after a second.
+    Where the system tells of nothing - no directory is there, one may not be listed, no more can be watched, or
+    something in one has a name that watchfiles cannot read - it is time for a look after a second.
     """
     if there:
         try:
@@ -201,7 +201,7 @@ async def _ticks(there: list[str]) -> AsyncGenerator[bool]:
         except FileNotFoundError:  # it went in this very moment
             yield True
             return
-        except (OSError, RuntimeError):  # watchfiles' own error is one of these
+        except (OSError, RuntimeError, ExceptionGroup):  # watchfiles' own, as of a name that is not UTF-8
             pass
     await asyncio.sleep(_TICK_MS / 1000)
     yield False
