@@ -265,3 +265,31 @@ def test_a_file_with_a_hostile_name_is_told_in_one_line_and_stops_nothing(opened
     for place in ("bad\udcff.txt", "folder\udcff"):  # as a watch looks at them
         opened.run(indexer.update(Folder(desk), place, "notes", EVERY, tally))
     assert counts(tally) == (3, 0, 0, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no names that are not UTF-8")
+def test_a_name_that_the_watch_cannot_read_does_not_end_it(
+    opened: Shelf, desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mcp_server_vector.watching._LOOK", 0.05)
+    folder = Folder(desk, "papers")
+    watch = Watch(Indexer(opened.store, [folder]), [folder], lambda name: None)
+
+    async def holds(*expected: str) -> bool:
+        return {Path(each).name for each in await opened.store.ids_under("papers", str(desk))} == {*expected}
+
+    async def finished() -> bool:
+        return not opened.store.is_filling("papers")
+
+    async def live() -> None:
+        task = asyncio.create_task(watch.run())
+        await until(finished)
+        (desk / "bad\udcff.txt").write_text("Dogs bark.")
+        (desk / "new.md").write_text("Fresh news.")
+        await until(lambda: holds("a.md", "b.txt", "c.md", "new.md"))
+        (desk / "newer.md").write_text("Fresher news.")
+        await until(lambda: holds("a.md", "b.txt", "c.md", "new.md", "newer.md"))
+        task.cancel()
+        await asyncio.wait([task])
+
+    opened.run(live())

@@ -41,7 +41,10 @@ class Watch:
         while True:
             try:
                 await self._follow(folder)
-            except (OSError, RuntimeError) as problem:  # the directory is gone, or the system watches no more of them
+            except* (OSError, RuntimeError) as problems:
+                # The directory is gone, the system watches no more of them, or a name is not UTF-8: what watchfiles
+                # raises of that comes in a group.
+                problem = problems.exceptions[0]
                 logger.warning("%s is not watched, and looked through every %g s: %s", folder.path, _LOOK, problem)
                 if folder.path.is_dir():
                     await self._look(folder, {""})
