@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import shutil
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -79,6 +81,35 @@ def test_no_paths_mean_every_directory(opened: Shelf, desk: Path, tmp_path: Path
     assert counts(opened.run(indexer.index([], "notes", "**/*"))) == (4, 0, 0, 0)
     assert counts(opened.run(indexer.index(["."], "notes", "**/*"))) == (0, 0, 3, 0)
     assert opened.ids("elderberries", mode="keyword") == [str(other / "e.md")]
+
+
+def test_a_directory_that_is_away_loses_no_document(opened: Shelf, desk: Path) -> None:
+    indexer = Indexer(opened.store, [Folder(desk)])
+    assert counts(opened.run(indexer.index([], "notes", "**/*"))) == (3, 0, 0, 0)
+    desk.rename(desk.with_name("away"))
+    said = opened.refusal(indexer.index([], "notes", "**/*"))
+    assert f"{desk} cannot be looked into: No such file or directory. What was indexed of it stays" in said
+    assert opened.ids("cherries", mode="keyword") == [str(desk / "c.md")]
+    desk.with_name("away").rename(desk)
+    assert counts(opened.run(indexer.index([], "notes", "**/*"))) == (0, 0, 3, 0)
+
+
+def test_what_lies_in_a_directory_that_fails_stays(opened: Shelf, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    indexer = Indexer(opened.store, [Folder(desk)])
+    assert counts(opened.run(indexer.index([], "notes", "**/*"))) == (3, 0, 0, 0)
+    enter = Folder._open  # pyright: ignore[reportPrivateUsage]  # no directory can be made to fail
+
+    def fail(folder: Folder, place: str, flags: int) -> int:
+        if place == "sub":
+            raise OSError(errno.EIO, "Input/output error")
+        return enter(folder, place, flags)
+
+    (desk / "c.md").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(Folder, "_open", fail)
+        assert counts(opened.run(indexer.index([], "notes", "**/*"))) == (0, 0, 1, 1)
+    assert opened.ids("yellow bananas", mode="keyword") == [str(desk / "sub" / "b.txt")]
+    assert counts(opened.run(indexer.index([], "notes", "**/*"))) == (0, 0, 2, 0)
 
 
 def test_what_cannot_be_indexed_is_passed_over_with_a_reason(opened: Shelf, desk: Path) -> None:
@@ -289,6 +320,40 @@ def test_a_name_that_the_watch_cannot_read_does_not_end_it(
         await until(lambda: holds("a.md", "b.txt", "c.md", "new.md"))
         (desk / "newer.md").write_text("Fresher news.")
         await until(lambda: holds("a.md", "b.txt", "c.md", "new.md", "newer.md"))
+        task.cancel()
+        await asyncio.wait([task])
+
+    opened.run(live())
+
+
+def test_a_watched_directory_that_went_and_came_back_is_kept_in_step(
+    opened: Shelf, desk: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("mcp_server_vector.watching._LOOK", 0.05)
+    folder = Folder(desk, "papers")
+    away = desk.with_name("away")
+    watch = Watch(Indexer(opened.store, [folder]), [folder], lambda name: None)
+
+    async def holds(*expected: str) -> bool:
+        return {Path(each).name for each in await opened.store.ids_under("papers", str(desk))} == {*expected}
+
+    async def finished() -> bool:
+        return not opened.store.is_filling("papers")
+
+    async def told() -> bool:
+        return "is not watched" in caplog.text
+
+    async def live() -> None:
+        task = asyncio.create_task(watch.run())
+        await until(finished)
+        os.rename(desk, away)  # noqa: PTH104  # not the path's own, which a loop should not wait for
+        await until(told)
+        assert await holds("a.md", "b.txt", "c.md")
+        shutil.copytree(away, desk)
+        (desk / "c.md").unlink()
+        await until(lambda: holds("a.md", "b.txt"))
+        (desk / "new.md").write_text("Fresh news.")
+        await until(lambda: holds("a.md", "b.txt", "new.md"))
         task.cancel()
         await asyncio.wait([task])
 

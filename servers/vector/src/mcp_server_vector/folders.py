@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -18,6 +19,10 @@ _DEEPEST: Final = 64
 _SKIPPED: Final = frozenset({"__pycache__", "node_modules"})
 _READ: Final = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _ENTER: Final = _READ | getattr(os, "O_DIRECTORY", 0)
+
+
+class Gone(Refusal):
+    """A directory of the command line that is not there, or cannot be looked into: a disk that was taken away."""
 
 
 class Unreadable(Exception):
@@ -50,8 +55,12 @@ class Folder:
         prefix = str(self.path).rstrip(os.sep) + os.sep
         return absolute[len(prefix) :].replace(os.sep, "/") if absolute.startswith(prefix) else None
 
-    def walk(self, place: str, glob: Glob) -> Iterator[tuple[str, Mark]]:
-        """Regular files at or under a place; hidden ones, links, and what tools leave behind are passed over."""
+    def walk(self, place: str, glob: Glob, closed: list[str] | None = None) -> Iterator[tuple[str, Mark]]:
+        """Regular files at or under a place; hidden ones, links, and what tools leave behind are passed over.
+
+        Directories that are there and cannot be looked into are put into `closed`. Raises `Gone`.
+        """
+        self._require()
         waiting = [] if any(map(_is_passed_over, place.split("/"))) else [place]
         seen = 0
         while waiting:
@@ -63,7 +72,9 @@ class Folder:
                 if mark is not None and glob.matches(here):
                     yield here, mark
                 continue
-            except OSError:
+            except OSError as error:
+                if closed is not None and error.errno not in (errno.ENOENT, errno.ELOOP):
+                    closed.append(here)
                 continue
             try:
                 with os.scandir(descriptor) as entries:
@@ -108,6 +119,15 @@ class Folder:
         if len(data) > MAX_TEXT:
             raise Unreadable(f"larger than {MAX_TEXT >> 20} MiB")
         return _decode(data)
+
+    def _require(self) -> None:
+        try:
+            os.close(self._open("", _ENTER))
+        except OSError as error:
+            raise Gone(
+                f"The directory {self.path} cannot be looked into: {error.strerror}. What was indexed of it stays. "
+                "Try again when it is there."
+            ) from None
 
     def _open(self, place: str, flags: int) -> int:
         """Open part by part; a link anywhere on the way is refused by the system."""

@@ -80,7 +80,8 @@ class Indexer:
     ) -> None:
         """Bring one place of a folder into step."""
         check_collection(collection)
-        found = dict(await asyncio.to_thread(lambda: list(folder.walk(place, glob))))
+        closed: list[str] = []
+        found = dict(await asyncio.to_thread(lambda: list(folder.walk(place, glob, closed))))
         known = await self._known(collection, folder, place)
         marks = {name: mark for name, mark in (await self.store.marks(collection)).items() if name in known}
         files, done = iter(found.items()), 0
@@ -92,6 +93,7 @@ class Indexer:
                     await progress(done, len(found), _show(each))
         gone = [name for name in known if (inner := folder.place(Path(name))) and inner not in found]
         gone = [name for name in gone if glob.matches(folder.place(Path(name)) or "")]
+        gone = [name for name in gone if not any(Path(name).is_relative_to(folder.path / each) for each in closed)]
         if gone:
             deleted, _ = await self.store.delete(collection, gone)
             tally.deleted += len(deleted)

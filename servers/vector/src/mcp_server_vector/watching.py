@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from .folders import Folder
+from .folders import Folder, Gone
 from .globs import Glob
 from .indexing import Indexer, Tally
 from .refusals import Refusal
@@ -41,20 +42,21 @@ class Watch:
         while True:
             try:
                 await self._follow(folder)
-            except* (OSError, RuntimeError) as problems:
+            except* (OSError, RuntimeError, Gone) as problems:
                 # The directory is gone, the system watches no more of them, or a name is not UTF-8: what watchfiles
                 # raises of that comes in a group.
                 problem = problems.exceptions[0]
                 logger.warning("%s is not watched, and looked through every %g s: %s", folder.path, _LOOK, problem)
-                if folder.path.is_dir():
-                    await self._look(folder, {""})
+            with suppress(Gone):
+                await self._look(folder, {""})
             await asyncio.sleep(_LOOK)
 
     async def _follow(self, folder: Folder) -> None:
         from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]  # its stop_event names anyio's type
 
-        ready = asyncio.Event()
+        ready, identity = asyncio.Event(), await asyncio.to_thread(_identify, folder)
         first = asyncio.create_task(self._look(folder, {""}, ready))
+        first.add_done_callback(lambda look: look.cancelled() or look.exception())  # looked at, whoever ends first
         try:
             # The watch begins before the first look, so that nothing slips between them.
             changes = awatch(
@@ -62,6 +64,10 @@ class Watch:
             )
             async for found in changes:
                 ready.set()
+                if first.done():
+                    first.result()
+                if await asyncio.to_thread(_identify, folder) != identity:
+                    raise FileNotFoundError("it is not the directory that it was")
                 places = {place for _, path in found if (place := folder.place(Path(path))) is not None}
                 if places:
                     await first
@@ -87,9 +93,20 @@ class Watch:
         while True:
             try:
                 return await work()
+            except Gone:
+                raise
             except (Refusal, OSError) as problem:
                 logger.warning("watching goes on in %g s: %s", _RETRY, problem)
                 await asyncio.sleep(_RETRY)
+
+
+def _identify(folder: Folder) -> tuple[int, int] | None:
+    """What tells a directory from another one of its name; None where there is none."""
+    try:
+        found = folder.path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _name(folder: Folder) -> str:
