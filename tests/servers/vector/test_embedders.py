@@ -139,6 +139,12 @@ def test_an_answer_without_end_is_not_read_to_its_end(api: str, monkeypatch: pyt
         choose("ollama:tiny", api).load().embed(["text"])
 
 
+def test_an_answer_that_drips_is_not_waited_for(api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mcp_server_vector.remote._WHOLE", 0.0)
+    with pytest.raises(Refusal, match="did not finish its answer in 0 s"):
+        choose("ollama:tiny", api).load().embed(["text"])
+
+
 def test_a_server_that_asks_to_wait_is_waited_for_or_told_of(api: str, monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
     monkeypatch.setattr("mcp_server_vector.remote.time.sleep", waited.append)

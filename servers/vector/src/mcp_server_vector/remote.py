@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _BATCH: Final = 64
 _TIMEOUT: Final = 60.0
+_WHOLE: Final = 120.0  # seconds for a whole answer, however it drips
 _TRIES: Final = 3
 _LARGEST: Final = 64 << 20  # bytes of an answer: 64 vectors of 4,096 numbers take a tenth of it
 _PATIENCE: Final = 5.0  # seconds that are waited where a server asks for it
@@ -86,9 +87,11 @@ class Remote:
         raise AssertionError("the last try returns or raises")
 
     def _parse(self, answer: httpx.Response) -> Any:
-        body = bytearray()
+        body, deadline = bytearray(), time.monotonic() + _WHOLE
         for piece in answer.iter_bytes():
             body += piece
+            if time.monotonic() > deadline:
+                raise self._refuse(f"did not finish its answer in {_WHOLE:g} s")
             if len(body) > _LARGEST:
                 raise self._refuse(f"answered with more than {_LARGEST >> 20} MiB")
         try:
