@@ -13,6 +13,8 @@ from tests.servers.filesystem.desk import SERVER, Desk, Json
 from tests.transports.host import META, Host, notification
 from tests.transports.worlds import in_a_world_without_watches
 
+from mcp_server_filesystem.addresses import to_uri
+
 UPDATED = "notifications/resources/updated"
 
 
@@ -140,6 +142,24 @@ def test_a_system_that_has_no_more_watches_to_give_is_looked_at_all_the_same(ser
         ):
             append(path)
             assert hear(host) == uri
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no names that are not UTF-8")
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_what_lies_in_a_directory_whose_name_is_not_utf_8_is_watched_too(served: Path, era: str) -> None:
+    path = served / os.fsdecode(b"bad\xff") / "b.txt"
+    path.parent.mkdir()
+    path.write_text("x")
+    with Host([*SERVER, str(served)]) as host:
+        host.open()
+        uris = {each: to_uri(str(each)) for each in (path, served / "a.txt")}
+        for uri in uris.values():
+            subscribe(host, era, uri)
+        for each in (path, served / "a.txt", path):
+            append(each)
+            assert hear(host) == uris[each]
+        read = host.request("resources/read", uri=uris[path], **({"_meta": META} if era == "modern" else {}))
+        assert read["contents"][0]["uri"] == uris[path]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no names that are not UTF-8")

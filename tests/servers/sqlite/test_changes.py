@@ -119,6 +119,22 @@ def test_a_watch_that_ends_while_the_file_is_asked_does_not_end_the_process(tmp_
     assert asked.returncode == 0  # closed under the question, it was ended by a segmentation fault
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no names that are not UTF-8")
+def test_a_file_in_a_folder_whose_name_is_not_utf_8_is_watched_too(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"bad\xff") / "x.db"
+    path.parent.mkdir()
+    write(path, "CREATE TABLE t (a)")
+    with Host([*SERVER, "--db-path", str(path)]) as host:
+        host.open()
+        host.request("resources/subscribe", uri="db://tables/t")
+        for _ in range(10):  # the watcher begins at some time after the answer
+            write(path, "INSERT INTO t VALUES (1)")
+            if host.has_line(1.5):
+                break
+        heard = host.hear(lambda message: message.get("method") == "notifications/resources/updated")
+        assert heard["params"]["uri"] == "db://tables/t"
+
+
 def test_a_subscriber_hears_where_the_system_has_no_more_watches_to_give(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     write(path, "CREATE TABLE t (a)")

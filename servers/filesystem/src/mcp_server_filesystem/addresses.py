@@ -7,8 +7,9 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 
 def to_uri(path: str) -> str:
-    """The URI of an absolute path."""
-    return "file://" + quote(os.fsencode(path), safe="/:@!$&'()*+,;=~-._")
+    r"""The URI of an absolute path; bytes that are not UTF-8 stand in it as in all answers, as \xNN."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "file://" + quote(text, safe="/:@!$&'()*+,;=~-._")
 
 
 def read_uri(uri: str) -> str | None:

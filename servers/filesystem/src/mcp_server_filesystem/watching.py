@@ -201,7 +201,7 @@ async def _ticks(there: list[str]) -> AsyncGenerator[bool]:
         except FileNotFoundError:  # it went in this very moment
             yield True
             return
-        except (OSError, RuntimeError, ExceptionGroup):  # watchfiles' own, as of a name that is not UTF-8
+        except (OSError, RuntimeError, UnicodeError, ExceptionGroup):  # the last of names that are not UTF-8
             pass
     await asyncio.sleep(_TICK_MS / 1000)
     yield False

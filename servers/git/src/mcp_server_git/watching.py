@@ -103,7 +103,7 @@ async def _wake(repository: Repository) -> AsyncGenerator[None, None]:
         while True:
             places = {str(layout.git_dir), str(layout.common_dir), *(each for each, _, _ in os.walk(refs))}
             # Where it went, or the system has no more watches to give, there is a look every second all the same.
-            with suppress(OSError, RuntimeError, ExceptionGroup):  # watchfiles' own, as of a name that is not UTF-8
+            with suppress(OSError, RuntimeError, UnicodeError, ExceptionGroup):  # the last of names that are not UTF-8
                 async for _ in awatch(
                     *sorted(places),
                     watch_filter=lambda _change, name: Path(name).name in WATCHED or name.startswith(refs),

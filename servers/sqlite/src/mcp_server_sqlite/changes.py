@@ -103,7 +103,7 @@ async def _follow(path: Path, witness: Witness) -> AsyncGenerator[None, None]:
     try:
         while True:
             # The folder is not there (yet), or the system has no more watches to give: asked every second all the same.
-            with suppress(OSError, RuntimeError, ExceptionGroup):  # watchfiles' own, as of a name that is not UTF-8
+            with suppress(OSError, RuntimeError, UnicodeError, ExceptionGroup):  # the last of names that are not UTF-8
                 async for _ in awatch(
                     path.parent,
                     watch_filter=lambda _change, name: Path(name).name in names,

@@ -42,7 +42,7 @@ class Watch:
         while True:
             try:
                 await self._follow(folder)
-            except* (OSError, RuntimeError, Gone) as problems:
+            except* (OSError, RuntimeError, UnicodeError, Gone) as problems:
                 # The directory is gone, the system watches no more of them, or a name is not UTF-8: what watchfiles
                 # raises of that comes in a group.
                 problem = problems.exceptions[0]
