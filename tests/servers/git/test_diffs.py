@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 from tests.servers.git.conftest import Opener
 from tests.servers.git.forge import Desk, Forge, Repo
@@ -114,3 +116,26 @@ def test_files_and_directories_of_a_revision_are_shown(desk: Opener, forge: Forg
     assert opened.run(read_revision(opened.repository, "HEAD:d/e.txt", None)).text == "inside\n"
     assert "binary" in str(opened.run(read_revision(opened.repository, "HEAD:bin.dat", None)))
     assert "There is no 'd/f'" in opened.refusal(read_revision(opened.repository, "HEAD:d/f", None))
+
+
+def test_a_conflicted_file_is_shown_with_both_sides_like_git_s_own_and_in_pages(desk: Opener, repo: Repo) -> None:
+    repo.git("checkout", "-q", "-b", "other")
+    repo.write("a.txt", "".join(f"theirs {line}\n" for line in range(600)))
+    repo.git("commit", "-qam", "theirs")
+    repo.git("checkout", "-q", "-")
+    repo.write("a.txt", "".join(f"ours {line}\n" for line in range(600)))
+    repo.git("commit", "-qam", "ours")
+    with pytest.raises(subprocess.CalledProcessError):
+        repo.git("merge", "other")
+    repo.write("b.txt", "edited meanwhile\n")
+    expected = repo.git("diff", *PLAIN).decode()
+    assert expected.startswith("diff --cc a.txt\n")
+    assert "diff --git a/b.txt" in expected
+    opened = desk(repo)
+    found = opened.run(diff_unstaged(opened.repository, 3, None))
+    assert found.patch == expected
+    assert [each.path for each in found.files] == ["a.txt", "b.txt"]
+    small = pages(desk(repo, max_bytes=8_000))
+    assert len(small) > 1
+    text = "".join(each.patch.replace("[This file's part goes on in the next page.]\n", "") for each in small)
+    assert text == expected

@@ -131,6 +131,10 @@ async def read_diff(repository: Repository, request: Request) -> Diff:
         raise Refusal(f"More files differ than one answer can list ({len(files)} read). Compare nearer commits.")
     fingerprint = digest(output.data[:start], *request.operands, str(request.context_lines))
     check(place, fingerprint)
+    if output.data.startswith(b"::"):
+        # Conflicted files come first; git writes them either raw or as a patch, never both: ask for the patch alone.
+        plain = [each for each in arguments if each != "--raw"]
+        output, start = await repository.demand(plain, limit=min(place.offset + room * 3, MEMORY_CEILING)), 0
     body = output.data[start + place.offset :]
     listed, left = list_files(files, room // 2)
     if len(listed) < len(files):
