@@ -57,7 +57,7 @@ VARIABLES = {
     "PYTHONMALLOC": "malloc",
     "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",  # what a thread keeps of what it has freed would count as in use
 }
-GROWTH = 1.01  # from the half to the end: what an insert more or less in SQLite's pages can make
+GROWTH = 1.02  # from the half to the end: half a MiB, which is what one table of Python's own takes more when it grows
 READERS = 16  # more than there are connections that are kept
 ROWS = 150_000  # in the table from the start, with numbers that no client gives
 STRINGS = 100_000  # six for each place that the decoder has
