@@ -139,3 +139,17 @@ def test_a_conflicted_file_is_shown_with_both_sides_like_git_s_own_and_in_pages(
     assert len(small) > 1
     text = "".join(each.patch.replace("[This file's part goes on in the next page.]\n", "") for each in small)
     assert text == expected
+
+
+@pytest.mark.parametrize("stages", [(1, 2), (1, 3), (2,), (3,), (2, 3), (1, 2, 3)])
+def test_a_conflict_of_any_shape_is_listed_once(desk: Opener, repo: Repo, stages: tuple[int, ...]) -> None:
+    blob = repo.say("rev-parse", "HEAD:a.txt")
+    entries = "".join(f"100644 {blob} {stage}\tclash.txt\n" for stage in stages)
+    repo.git("update-index", "--index-info", stdin=entries.encode())
+    repo.write("clash.txt", "what is there now\n")
+    repo.write("a.txt", "edited beside it\n")
+    opened = desk(repo)
+    found = opened.run(diff_unstaged(opened.repository, 3, None))
+    assert sorted(each.path for each in found.files) == ["a.txt", "clash.txt"]
+    assert found.file_count == 2
+    assert found.patch == repo.git("diff", *PLAIN).decode()

@@ -163,6 +163,8 @@ def parse_raw(data: bytes) -> tuple[list[FileChange], int]:
             names.append(data[at:stop])
             at = stop + 1
         old = spell(names[0]) if count == 2 else None
+        if files and files[-1].path == spell(names[-1]):  # in conflict, and beside it how it differs from one side
+            continue
         files.append(FileChange(spell(names[-1]), STATUSES.get(letter, letter), old, GITLINK in head[:2]))
     if files and data[at : at + 1] == b"\0":
         at += 1
