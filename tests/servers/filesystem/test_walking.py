@@ -101,6 +101,14 @@ def test_gitignore_is_honoured_counted_and_can_be_left(scope: Scope, served: Pat
     assert "build/out.txt" in found(scope, "**", Bounds(gitignore=False))
 
 
+def test_a_pattern_that_fits_nothing_says_what_would(scope: Scope) -> None:
+    said = {pattern: search_names(scope, ".", pattern, ALL, Errand()).notes for pattern in ("b.txt", "", "*.md", "a*")}
+    assert said["b.txt"] == ["b.txt fits only what lies in . itself; **/b.txt looks below, too"]
+    assert said[""] == ["an empty pattern fits nothing; **/* fits everything"]
+    assert "**/*.md" in said["*.md"][0]
+    assert said["a*"] == []
+
+
 def test_walks_follow_no_link_and_mark_what_is_denied(scope: Scope, served: Path) -> None:
     (served / "out").symlink_to("../outside")
     (served / ".env").write_text(CANARY)

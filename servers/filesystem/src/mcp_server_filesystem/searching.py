@@ -125,7 +125,9 @@ def search_names(scope: Scope, path: str, pattern: str, bounds: Bounds, errand: 
                 del matches[MOST_HITS:]
                 break
     notes = walk.tally.remarks()
-    if not matches and "/" not in pattern:
+    if not pattern:
+        notes.append("an empty pattern fits nothing; **/* fits everything")
+    elif not matches and "/" not in pattern:
         notes.append(f"{pattern} fits only what lies in {spell(path)} itself; **/{pattern} looks below, too")
     return Found(sorted(matches), sorted(denied), walk.tally.cut is not None, notes)
 
