@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from tests.servers.vector.conftest import Opener
 
+from mcp_server_vector.chunks import Chunk, Collection
 from mcp_server_vector.keywords import Keywords
 from mcp_server_vector.refusals import Refusal
-from mcp_server_vector.vectors import Chroma, Chunk, Collection
+from mcp_server_vector.vectors import Chroma
 from mcp_server_vector.writing import Draft
 
 if TYPE_CHECKING:

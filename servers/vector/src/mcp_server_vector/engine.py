@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import sqlite3
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
+from .chunks import Chunk, Collection
 from .embedders import Choice
-from .keywords import Entry, Keywords, Pending
+from .keywords import Keywords, Pending
 from .lock import Gate, WriteLock
 from .preparation import Preparation, Report
 from .refusals import Busy, Missing, Refusal
 from .safekeeping import Safekeeping, Saved
-from .vectors import HEADING, PAGE, Chroma, Chunk, Collection, Glance, Stamp
+from .step import bring_in_step
+from .vectors import PAGE, Chroma, Glance, Stamp
 
 if TYPE_CHECKING:
     import numpy as np
@@ -335,7 +336,7 @@ class Engine:
                 self._loaded.clear()
         if await self.keywords.recall("stamp") != stamp[0].content:
             for collection in await self.call(self.chroma.collections):
-                await self._bring_in_step(await self.load(collection))
+                await bring_in_step(self.keywords, collection, self._pages(await self.load(collection)))
 
     def _glance(self) -> tuple[Glance | None, int]:
         """What is seen of the files from outside, which takes no lock; by this others are told."""
@@ -360,39 +361,11 @@ class Engine:
         chunks, _ = await self.keywords.count(collection.uuid)
         if await self.call(self.chroma.count, collection) != chunks:
             async with self._lock.hold("catching up"):
-                await self._bring_in_step(collection)
+                await bring_in_step(self.keywords, collection, self._pages(collection))
 
-    async def _bring_in_step(self, collection: Collection) -> None:
-        """Make the keyword index hold what Chroma holds."""
-        await self.keywords.add_collection(collection.uuid)
-        left = await self.keywords.hashes(collection.uuid)
+    async def _pages(self, collection: Collection) -> AsyncGenerator[list[Chunk]]:
+        """All chunks of a collection, which is loaded."""
         offset = 0
-        while True:
-            page = await self.call(self.chroma.select, collection, PAGE, offset)
-            entries = [to_entry(chunk) for chunk in page]
-            await self._replace(collection, [each for each in entries if left.pop(each.chunk, None) != each.hash])
+        while page := await self.call(self.chroma.select, collection, PAGE, offset):
+            yield page
             offset += len(page)
-            if len(page) < PAGE:
-                break
-        if left:
-            async with self.keywords.writing():
-                await self.keywords.remove_chunks(collection.uuid, left)
-
-    async def _replace(self, collection: Collection, entries: Sequence[Entry]) -> None:
-        if entries:
-            async with self.keywords.writing():
-                await self.keywords.remove_chunks(collection.uuid, [entry.chunk for entry in entries])
-                await self.keywords.put(collection.uuid, entries)
-
-
-def to_entry(chunk: Chunk) -> Entry:
-    """What the keyword index keeps of a chunk."""
-    heading = str(chunk.metadata.get(HEADING, ""))
-    text = f"{heading}\n{chunk.text}" if heading and heading not in chunk.text else chunk.text
-    digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
-    return Entry(chunk.id, chunk.document, digest, text)
-
-
-def to_entries(chunks: Iterable[Chunk]) -> list[Entry]:
-    """What the keyword index keeps of chunks."""
-    return [to_entry(chunk) for chunk in chunks]

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from .chunks import CHUNKS, HEADING, Chunk, Collection, check_embedder
 from .embedders import Embedder
 from .engine import Engine
 from .fusion import fuse, similarity
 from .records import Hit, Mode
 from .refusals import Mismatch
 from .rules import Filter, check_filter
-from .vectors import CHUNKS, HEADING, Chunk, Collection, check_embedder
 
 _CANDIDATES: Final = 100  # of each search, at least; the fusion sees no more
 _DEEPEST: Final = 100_000

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from . import passages
+from .chunks import DOCUMENT, START, Chunk, Collection, check_embedder
 from .engine import Engine, Settings
 from .keywords import Pending
 from .preparation import Report
@@ -16,7 +17,7 @@ from .records import Document, Hit, Indexed, Overview
 from .refusals import Mismatch, Missing, Stale
 from .rules import Filter, check_collection, check_filter, check_id, check_query
 from .search import Question, Search
-from .vectors import DOCUMENT, PAGE, START, Chunk, Collection, check_embedder
+from .vectors import PAGE
 from .writing import Draft, Writer
 
 DEFAULT_COLLECTION: Final = "documents"

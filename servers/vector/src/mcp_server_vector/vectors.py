@@ -5,14 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from urllib.parse import quote, urlsplit
 
-from .refusals import Mismatch, Missing, Refusal, Stale
-from .rules import Scalar
+from .chunks import DIMENSION, EMBEDDER, Chunk, Collection
+from .refusals import Missing, Refusal, Stale
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,47 +19,10 @@ if TYPE_CHECKING:
 
     Vectors = NDArray[np.float32]
 
-EMBEDDER: Final = "mcp:embedder"
-DIMENSION: Final = "mcp:dimension"
-DOCUMENT: Final = "mcp:document"
-CHUNKS: Final = "mcp:chunks"
-HASH: Final = "mcp:hash"
-START: Final = "mcp:start"
-HEADING: Final = "mcp:heading"
 PAGE: Final = 1000
 _TIMEOUT: Final = 60.0
 
 _INDEX: Final = {"space": "cosine", "ef_search": 200, "ef_construction": 200, "sync_threshold": 1000}
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A stored chunk: what Chroma calls an item."""
-
-    id: str
-    text: str
-    metadata: Mapping[str, Scalar | None]
-
-    def number(self, key: str, default: int = 0) -> int:
-        """A whole number among the metadata."""
-        value = self.metadata.get(key)
-        return value if isinstance(value, int) else default
-
-    @property
-    def given(self) -> dict[str, Scalar]:
-        """The metadata as they were given, without what the store adds."""
-        return {key: value for key, value in self.metadata.items() if value is not None and not key.startswith("mcp:")}
-
-    @property
-    def document(self) -> str:
-        """The id of its document; an item that others stored is one of its own."""
-        return str(self.metadata.get(DOCUMENT, self.id))
-
-    @property
-    def position(self) -> int:
-        """Where it stands among the chunks of its document, from 0."""
-        number = self.id.rpartition("#")[2] if DOCUMENT in self.metadata else ""
-        return int(number) if number.isdecimal() else 0
 
 
 class Stamp(NamedTuple):
@@ -72,37 +34,6 @@ class Stamp(NamedTuple):
 
 
 Glance: TypeAlias = tuple[int, int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Collection:
-    """A collection, with what it remembers of how it was embedded."""
-
-    name: str
-    uuid: str
-    embedder: str | None
-    dimension: int | None
-    distance: str
-    handle: Any = field(repr=False, compare=False)
-
-
-def check_embedder(collection: Collection, name: str) -> None:
-    """Refuse to mix the vectors of two embedders."""
-    if collection.embedder is None:
-        raise Mismatch(
-            f"The collection {collection.name} does not say what it was embedded with, so that nothing here can be "
-            "compared with it: search it with mode keyword, or index its documents into another collection."
-        )
-    if collection.embedder != name:
-        raise Mismatch(
-            f"The collection {collection.name} was embedded with {collection.embedder}, and this server runs {name}: "
-            f"start it with --embedder {collection.embedder}, search with mode keyword, or use another collection."
-        )
-
-
-def chunk_id(document: str, position: int) -> str:
-    """The id of a chunk; no two documents share one, since every chunk's id ends in its number."""
-    return f"{document}#{position}"
 
 
 class Chroma:

@@ -9,12 +9,13 @@ from itertools import islice
 from typing import Final
 
 from . import passages
+from .chunks import CHUNKS, DOCUMENT, HASH, HEADING, START, Chunk, Collection, check_embedder, chunk_id
 from .embedders import Embedder
-from .engine import Engine, to_entries
+from .engine import Engine
 from .keywords import Pending
 from .records import Indexed, Outcome
 from .rules import Metadata, check_id, check_metadata, check_text, fingerprint, make_id
-from .vectors import CHUNKS, DOCUMENT, HASH, HEADING, START, Chunk, Collection, check_embedder, chunk_id
+from .step import to_entries
 
 _BATCH: Final = 250  # passages embedded and written at a time
 
