@@ -32,10 +32,10 @@ from typing import Final, NamedTuple
 
 from mcp_server_vector import passages
 from mcp_server_vector.embedders import choose
-from mcp_server_vector.engine import Settings
 from mcp_server_vector.fusion import fuse
 from mcp_server_vector.records import Mode
 from mcp_server_vector.search import Question
+from mcp_server_vector.settings import Settings
 from mcp_server_vector.store import Store
 from mcp_server_vector.writing import Draft
 

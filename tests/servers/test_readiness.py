@@ -34,7 +34,7 @@ from mcp_server_ticketing.storage_postgres import PostgresStorage
 from mcp_server_ticketing.storage_sqlite import SqliteStorage
 from mcp_server_ticketing.tracker import Tracker
 from mcp_server_vector.embedders import DEFAULT, choose
-from mcp_server_vector.engine import Settings
+from mcp_server_vector.settings import Settings
 from mcp_server_vector.store import Store
 
 if TYPE_CHECKING:

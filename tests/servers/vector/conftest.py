@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 import pytest
 
 from mcp_server_vector.embedders import Choice, Embedder, choose
-from mcp_server_vector.engine import Settings
 from mcp_server_vector.preparation import Preparation
 from mcp_server_vector.records import Document, Hit, Indexed
 from mcp_server_vector.refusals import Refusal
 from mcp_server_vector.search import Question
+from mcp_server_vector.settings import Settings
 from mcp_server_vector.store import Store
 from mcp_server_vector.writing import Draft
 

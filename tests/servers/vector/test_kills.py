@@ -21,6 +21,7 @@ from mcp_server_vector import passages
 
 ROUNDS = 50
 SAVINGS = 10
+COMPACTIONS = 30
 ROOT = Path(__file__).parents[3]
 
 Known = dict[int, set[int | None]]  # by number of a document: the versions that may be there
@@ -29,8 +30,8 @@ Known = dict[int, set[int | None]]  # by number of a document: the versions that
 class Writer:
     """A program that writes until it is killed; it loads at once, begins when told to, and ends with its block."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
-        command = [sys.executable, "-m", "tests.servers.vector.writer", str(folder), str(seed)]
+    def __init__(self, folder: Path, seed: int, compacting: int = 0) -> None:
+        command = [sys.executable, "-m", "tests.servers.vector.writer", str(folder), str(seed), str(compacting)]
         environment = surroundings(PYTHONPATH=str(ROOT))
         self.process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
@@ -55,6 +56,13 @@ class Writer:
         stdout = self._pipe(self.process.stdout)
         self._said += [stdout.readline().split() for _ in range(lines)]
 
+    def hear_of(self, word: str) -> None:
+        """Wait until it has said a word."""
+        self.hear(1)
+        while self._said[-1] != [word]:
+            assert self._said[-1], "the writer died by itself"
+            self.hear(1)
+
     def kill(self, delay: float = 0) -> list[list[str]]:
         """Kill it, in a moment; returns all that it said."""
         try:
@@ -73,7 +81,7 @@ class Writer:
 
 def learn(known: Known, said: list[list[str]]) -> None:
     """What may be there after a writer said this: of what it began and did not finish, the old or the new."""
-    for word, number, version in said:
+    for word, number, version in (each for each in said if len(each) == 3):
         if word == "begin":
             known.setdefault(int(number), {None}).update({int(version), None})
         else:
@@ -139,6 +147,24 @@ def test_a_kill_while_chroma_saves_its_vectors_loses_nothing(
             check(opened, known)
             opened.close()
     assert [record for record in caplog.records if "damaged" in record.message], "no kill came while it saved"
+
+
+@pytest.mark.slow
+def test_a_kill_while_a_collection_is_compacted_loses_nothing(shelf: Opener, tmp_path: Path) -> None:
+    chance = random.Random(8)
+    make_collection(tmp_path, 20)
+    known: Known = {}
+    with ExitStack() as waiting:
+        following = waiting.enter_context(Writer(tmp_path, 0, 10))
+        for seed in range(COMPACTIONS):
+            process, following = following, waiting.enter_context(Writer(tmp_path, seed + 1, 10))
+            process.begin()
+            process.hear_of("compacting")
+            learn(known, process.kill(chance.random() * 0.12))
+            opened = shelf(tmp_path)
+            check(opened, known)
+            assert opened.run(opened.store.names()) == ["notes"]
+            opened.close()
 
 
 @pytest.mark.slow

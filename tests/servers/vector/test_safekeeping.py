@@ -16,10 +16,10 @@ from tests.servers.vector.writer import WORDS
 
 from mcp_server_vector.chunks import DIMENSION, EMBEDDER
 from mcp_server_vector.embedders import choose
-from mcp_server_vector.engine import Settings
 from mcp_server_vector.preparation import Preparation
 from mcp_server_vector.refusals import Refusal
 from mcp_server_vector.safekeeping import Safekeeping
+from mcp_server_vector.settings import Settings
 from mcp_server_vector.store import Store
 from mcp_server_vector.vectors import Chroma
 from mcp_server_vector.writing import Draft

@@ -14,9 +14,9 @@ from tests.stage import Connect, scene
 from tests.transports.host import META, Host, until
 
 from mcp_server_vector.embedders import choose
-from mcp_server_vector.engine import Settings
 from mcp_server_vector.preparation import Preparation
 from mcp_server_vector.server import build
+from mcp_server_vector.settings import Settings
 from mcp_server_vector.store import Store
 
 UNTRUSTED = "io.github.mcp-reference-servers/untrusted"

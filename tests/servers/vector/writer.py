@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from mcp_server_vector.embedders import choose
-from mcp_server_vector.engine import Settings
+from mcp_server_vector.settings import Settings
 from mcp_server_vector.store import Store
 from mcp_server_vector.writing import Draft
 
@@ -28,7 +28,8 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-async def write(folder: Path, seed: int) -> None:
+async def write(folder: Path, seed: int, compacting: int) -> None:
+    """`compacting` is after how many steps the collection is compacted; 0 for never."""
     store = Store(Settings(folder, choose("wordllama")))
     store.engine.preparation.start()[1].result(300)  # on a busy machine it takes a minute
     sys.stdin.readline()  # until then nothing of the directory is touched
@@ -42,7 +43,12 @@ async def write(folder: Path, seed: int) -> None:
         else:
             await store.index("notes", Draft.make(text_of(number, version), {"v": version}, f"d{number}"))
             say(f"indexed {number} {version}")
+        if compacting and step % compacting == compacting - 1:
+            store.engine.worn.add("notes")
+            say("compacting")
+            await store.compaction.run()
+            say("compacted")
 
 
 if __name__ == "__main__":
-    asyncio.run(write(Path(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(write(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))

@@ -16,6 +16,8 @@ CHUNKS: Final = "mcp:chunks"
 HASH: Final = "mcp:hash"
 START: Final = "mcp:start"
 HEADING: Final = "mcp:heading"
+STANDS_FOR: Final = "mcp:stands-for"
+COPY_OF: Final = "mcp:copy-of"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A collection, with what it remembers of how it was embedded."""
+    """A collection, with what it remembers of how it was embedded.
+
+    A copy that is made in compacting says what name it stands for, and of which uuid it is.
+    """
 
     name: str
     uuid: str
@@ -58,6 +63,8 @@ class Collection:
     dimension: int | None
     distance: str
     handle: Any = field(repr=False, compare=False)
+    stands_for: str | None = None
+    copy_of: str | None = None
 
 
 def check_embedder(collection: Collection, name: str) -> None:

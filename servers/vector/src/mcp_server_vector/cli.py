@@ -14,8 +14,8 @@ from mcp_kernel.cli import CommandLine
 
 from . import __version__
 from .embedders import DEFAULT, Choice, choose
-from .engine import Settings
 from .folders import Folder
+from .settings import Settings
 
 PROGRAM = "mcp-server-vector"
 MAX_OUTPUT_BYTES = 100_000  # hosts cut a tool's answer near 25,000 tokens

@@ -7,18 +7,16 @@ import logging
 import sqlite3
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from .chunks import Chunk, Collection
-from .embedders import Choice
 from .keywords import Keywords, Pending
 from .lock import Gate, WriteLock
 from .preparation import Preparation, Report
 from .refusals import Busy, Missing, Refusal
 from .safekeeping import Safekeeping, Saved
+from .settings import Settings
 from .step import bring_in_step
 from .vectors import PAGE, Chroma, Glance, Stamp
 
@@ -35,26 +33,25 @@ logger = logging.getLogger(__name__)
 
 _THREADS: Final = 4
 _KEYWORDS: Final = "keywords.sqlite3"
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Where things are, and what may be done with them."""
-
-    folder: Path
-    embedder: Choice
-    url: str | None = None
-    read_only: bool = False
+WORN: Final = 5_000  # vectors, deleted ones too: with fewer nothing takes long
+WORN_SHARE: Final = 5  # of them for each that is there
 
 
 class Engine:
-    """Chroma, the keyword index and the embedder; `redo` does a write again that was begun and not finished."""
+    """Chroma, the keyword index and the embedder.
 
-    def __init__(self, settings: Settings, redo: Callable[[Pending], Awaitable[None]]) -> None:
+    Under the lock, `redo` does a write again that was begun and not finished, `settle` sees to copies that were left.
+    """
+
+    def __init__(
+        self, settings: Settings, redo: Callable[[Pending], Awaitable[None]], settle: Callable[[], Awaitable[None]]
+    ) -> None:
         self.settings = settings
         self.preparation = Preparation(settings.embedder)
         self.chroma = Chroma(settings.folder, settings.url)
         self._redo = redo
+        self._settle = settle
+        self.is_closing = False
         self._lock = WriteLock(settings.folder)
         self._gate = Gate()
         self._safekeeping = Safekeeping(settings.folder)
@@ -64,6 +61,8 @@ class Engine:
         self._stamp: tuple[Stamp, int] | None = None
         self._failed = False
         self.unfinished: set[asyncio.Task[object]] = set()
+        self.worn: set[str] = set()
+        """Names of collections that hold many more deleted vectors than others."""
         self._loaded: set[str] = set()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="chroma")
 
@@ -186,15 +185,15 @@ class Engine:
             if found is None:
                 raise Missing(f"The collection {collection.name} was deleted meanwhile: call list_collections.")
             collection = found
-        await self._keep(collection)
-        with self._watched():
+        await self.keep(collection)
+        with self.watched():
             await self.call(self.chroma.count, collection)
-        await self._keep(collection)
+        await self.keep(collection)
         self._loaded.add(collection.uuid)
         return collection
 
     async def _mend(self, collection: Collection, saved: Saved) -> None:
-        async with self._gate.alone():
+        async with self.alone():
             await self.call(self.chroma.close)
             self._loaded.clear()
             try:
@@ -212,32 +211,57 @@ class Engine:
         self, collection: Collection, chunks: Sequence[Chunk], vectors: Vectors, old: Sequence[str]
     ) -> None:
         """Write chunks into Chroma, in place of old ones; the collection is loaded, and the lock held."""
-        async with self._gate.alone() if old else nullcontext():  # nobody here looks while neither is there
-            with self._watched():
+        async with self.alone() if old else nullcontext():  # nobody here looks while neither is there
+            with self.watched():
                 await self.call(self.chroma.replace, collection, chunks, vectors, old)
-        await self._keep(collection)
+        await self.keep(collection)
 
     async def remove(self, collection: Collection, ids: Sequence[str]) -> None:
         """Delete chunks from Chroma; the collection is loaded, and the lock held."""
         for start in range(0, len(ids), PAGE):
-            with self._watched():
+            with self.watched():
                 await self.call(self.chroma.delete, collection, ids[start : start + PAGE])
-            await self._keep(collection)
+            await self.keep(collection)
 
-    async def _keep(self, collection: Collection) -> None:
+    def alone(self) -> AbstractAsyncContextManager[None]:
+        """While nobody here reads; new ones wait."""
+        return self._gate.alone()
+
+    async def keep(self, collection: Collection) -> None:
+        """After a write: copy the files of vectors if Chroma has saved them, and see whether they are worn."""
         if self.settings.url is not None or not self._safekeeping.is_news(collection.uuid):
             return
         saved = await self._read_saved(collection)
         if saved is not None:
             with self._disk():
                 await self.call(self._safekeeping.keep, collection.uuid, saved)
+            vectors = await self.call(self._safekeeping.count_vectors, saved)
+            if vectors >= WORN and collection.stands_for is None:
+                chunks, _ = await self.keywords.count(collection.uuid)
+                if vectors >= WORN_SHARE * chunks:
+                    self.worn.add(collection.name)
+
+    def is_wanted(self) -> bool:
+        """Whether somebody waits to write, or the end has come; asked by whoever holds the lock."""
+        return self.is_closing or self._lock.is_wanted()
+
+    async def last_write(self, collection: Collection) -> str | None:
+        """What changes with each write to a collection, other programs' too."""
+        async with self.alone():
+            return await self.call(self._safekeeping.last_write, collection.uuid)
+
+    async def reopen(self) -> None:
+        """Let go of all that Chroma has in memory, and of the files of collections that are gone; inside `alone`."""
+        self._loaded.clear()
+        await self.call(self.chroma.reopen)
+        await self.call(self._safekeeping.tidy)
 
     async def _read_saved(self, collection: Collection) -> Saved | None:
-        async with self._gate.alone():
+        async with self.alone():
             return await self.call(self._safekeeping.read, collection.uuid)
 
     @contextmanager
-    def _watched(self) -> Generator[None]:
+    def watched(self) -> Generator[None]:
         """Where Chroma failed to write, on a full disk say, it is not written with again: see `_recover`."""
         try:
             yield
@@ -257,6 +281,7 @@ class Engine:
 
     async def close(self) -> None:
         """End: what is under way may finish, or is finished by whoever opens the directory next."""
+        self.is_closing = True
         if self.unfinished:
             await asyncio.wait(self.unfinished, timeout=0.4)
         keywords, self._keywords = self._keywords, None
@@ -304,7 +329,7 @@ class Engine:
             return
         with self._disk():
             await self.call(self._safekeeping.find_room)
-        async with self._gate.alone():
+        async with self.alone():
             self._loaded.clear()
             await self.call(self.chroma.reopen)
         self._failed, self._seen, self._stamp = False, None, None
@@ -329,11 +354,12 @@ class Engine:
             await self._record()
 
     async def _compare(self) -> None:
-        async with self._gate.alone():
+        async with self.alone():
             stamp = await self._read_stamp()
             if self._stamp is not None and stamp != self._stamp:
                 await self.call(self.chroma.reopen)
                 self._loaded.clear()
+        await self._settle()
         if await self.keywords.recall("stamp") != stamp[0].content:
             for collection in await self.call(self.chroma.collections):
                 await bring_in_step(self.keywords, collection, self._pages(await self.load(collection)))
@@ -347,7 +373,7 @@ class Engine:
 
     async def _record(self) -> None:
         """Remember what is in Chroma when both indexes are in step."""
-        async with self._gate.alone():
+        async with self.alone():
             stamp = await self._read_stamp()
         self._stamp, self._seen = stamp, self._glance()
         with suppress(sqlite3.Error):  # a full disk, say: then everything is compared again next time

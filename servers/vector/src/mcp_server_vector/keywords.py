@@ -180,6 +180,11 @@ class Keywords:
                 "(text, tokenize = 'porter unicode61 remove_diacritics 2')"
             )
 
+    async def rename_collection(self, old: str, new: str) -> None:
+        """Keep what is here of a collection for the one that took its place."""
+        await self._writer.execute("UPDATE OR IGNORE collections SET uuid = ? WHERE uuid = ?", (new, old))
+        self._numbers.pop(old, None)
+
     async def remove(self, uuid: str, documents: Sequence[str]) -> None:
         """Take out documents; inside `writing`."""
         await self._remove(uuid, "document", documents)

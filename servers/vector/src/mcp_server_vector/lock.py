@@ -65,16 +65,34 @@ class WriteLock:
         self._path = folder / "writer.lock"
         self._next = folder / "next.lock"
         self._ours = asyncio.Lock()
+        self._waiting = 0
+
+    def is_wanted(self) -> bool:
+        """Whether anybody waits for the lock, here or in another process; its holder may ask."""
+        if self._waiting:
+            return True
+        try:
+            descriptor = os.open(self._next, _OPEN, 0o600)
+        except OSError:
+            return False
+        try:
+            return not _try_lock(descriptor)
+        finally:
+            os.close(descriptor)
 
     @asynccontextmanager
     async def hold(self, purpose: str, patience: float = PATIENCE) -> AsyncGenerator[None]:
         """Hold the lock; raises `Busy` when others keep it for longer than `patience` seconds."""
         deadline = time.monotonic() + patience
+        waits = patience > 0  # who does not wait is not waited for
+        self._waiting += waits
         try:
             async with asyncio.timeout(max(patience, 0.001)):
                 await self._ours.acquire()
         except TimeoutError:
             raise Busy(f"This server is still writing ({self._holder()}): call again when it is done.") from None
+        finally:
+            self._waiting -= waits
         try:
             descriptor = await self._take(deadline, purpose)
             try:

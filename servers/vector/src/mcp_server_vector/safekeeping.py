@@ -17,6 +17,7 @@ database, and are called only while no call to Chroma is under way in this proce
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 from contextlib import closing, suppress
@@ -27,10 +28,15 @@ from urllib.parse import quote
 Print: TypeAlias = tuple[tuple[str, int, int], ...]
 
 _ROOM: Final = 1 << 20
+_SEGMENT: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _STATE: Final = (
     "SELECT segments.id, max_seq_id.seq_id FROM segments LEFT JOIN max_seq_id ON max_seq_id.segment_id = segments.id "
     "WHERE segments.collection = ? AND segments.scope = 'VECTOR'"
+)
+_LAST: Final = (
+    "SELECT max_seq_id.seq_id FROM segments JOIN max_seq_id ON max_seq_id.segment_id = segments.id "
+    "WHERE segments.collection = ? AND segments.scope = 'METADATA'"
 )
 
 
@@ -74,6 +80,21 @@ class Safekeeping:
                 return Saved(str(row[0]), "none" if row[1] is None else _spell(row[1]))
         return None
 
+    def last_write(self, collection: str) -> str | None:
+        """What changes with each write to a collection, whoever writes; None where this cannot be told."""
+        with suppress(sqlite3.Error), closing(self._connect()) as raw:
+            row = raw.execute(_LAST, (collection,)).fetchone()
+            if row is not None and row[0] is not None:
+                return _spell(row[0])
+        return None
+
+    def count_vectors(self, saved: Saved) -> int:
+        """For how many vectors, deleted ones too, the files have room, in four bytes for each; 0 where unknown."""
+        try:
+            return (self._folder / saved.segment / "length.bin").stat().st_size // 4
+        except OSError:
+            return 0
+
     def keep(self, collection: str, saved: Saved) -> None:
         """Copy the files of a collection if they were saved anew; raises OSError, on a full disk say."""
         copy, files = self._kept / saved.name, self._folder / saved.segment
@@ -111,12 +132,16 @@ class Safekeeping:
             path.unlink(missing_ok=True)
 
     def tidy(self) -> None:
-        """Remove the copies of collections that are gone, and what a kill left of a copying."""
+        """Remove the files of collections that are gone, which Chroma leaves, and their copies."""
         with suppress(sqlite3.Error), closing(self._connect()) as raw:
             known = {str(row[0]) for row in raw.execute("SELECT id FROM segments")}
             for path in self._kept.glob("*.*"):
-                if path.name.partition(".")[0] not in known:
-                    shutil.rmtree(path, ignore_errors=True)
+                segment = path.name.partition(".")[0]
+                if segment in known:
+                    continue
+                if _SEGMENT.fullmatch(segment):
+                    shutil.rmtree(self._folder / segment, ignore_errors=True)
+                shutil.rmtree(path, ignore_errors=True)
 
     def _copy(self, source: Path, target: Path) -> None:
         """Copy files with their times, so that they look the same; all of them are there or none."""

@@ -10,13 +10,15 @@ from typing import Final
 
 from . import passages
 from .chunks import DOCUMENT, START, Chunk, Collection, check_embedder
-from .engine import Engine, Settings
+from .compaction import Compaction
+from .engine import Engine
 from .keywords import Pending
 from .preparation import Report
 from .records import Document, Hit, Indexed, Overview
 from .refusals import Mismatch, Missing, Stale
 from .rules import Filter, check_collection, check_filter, check_id, check_query
 from .search import Question, Search
+from .settings import Settings
 from .vectors import PAGE
 from .writing import Draft, Writer
 
@@ -27,14 +29,18 @@ class Store:
     """Collections of documents, in Chroma for what they mean and in a keyword index for what they say."""
 
     def __init__(self, settings: Settings) -> None:
-        self.engine = Engine(settings, self._redo)
+        self.engine = Engine(settings, self._redo, self._settle)
         self._writer = Writer(self.engine)
         self._search = Search(self.engine)
+        self.compaction = Compaction(self.engine)
         self.filling: set[tuple[str, Path]] = set()
         """Collections with the watched directories whose files are not all indexed yet."""
 
     async def _redo(self, pending: Pending) -> None:
         await self._writer.redo(pending)
+
+    async def _settle(self) -> None:
+        await self.compaction.settle()
 
     async def prepare(self, report: Report | None = None, *, embedder: bool = True) -> None:
         """Wait for what is loaded behind the handshake."""
@@ -55,6 +61,7 @@ class Store:
 
     async def close(self) -> None:
         """End."""
+        self.compaction.cancel()
         await self.engine.close()
 
     # --- writing ---
@@ -67,14 +74,20 @@ class Store:
     async def index_all(self, collection: str, drafts: Sequence[Draft]) -> list[Indexed]:
         """Index several documents at once, which takes much less time; each id may come once."""
         check_collection(collection)
-        return await self.engine.finish(self._writer.index(collection, drafts))
+        try:
+            return await self.engine.finish(self._writer.index(collection, drafts))
+        finally:
+            self.compaction.schedule()
 
     async def delete(self, collection: str, ids: Sequence[str]) -> tuple[list[str], list[str]]:
         """Delete documents; returns those that are gone now and those that were not there."""
         async with self.engine.steady():
             await self._find(collection)
         checked = [check_id(each) for each in dict.fromkeys(ids)]
-        return await self.engine.finish(self._writer.delete(collection, checked))
+        try:
+            return await self.engine.finish(self._writer.delete(collection, checked))
+        finally:
+            self.compaction.schedule()
 
     # --- reading ---
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from urllib.parse import quote, urlsplit
 
-from .chunks import DIMENSION, EMBEDDER, Chunk, Collection
+from .chunks import COPY_OF, DIMENSION, EMBEDDER, STANDS_FOR, Chunk, Collection
 from .refusals import Missing, Refusal, Stale
 
 if TYPE_CHECKING:
@@ -120,7 +120,14 @@ class Chroma:
     # --- collections ---
 
     def collections(self) -> list[Collection]:
-        """All of them, by name."""
+        """All of them, by name, but for copies that are not finished."""
+        return [each for each in self._all() if each.stands_for is None]
+
+    def copies(self) -> list[Collection]:
+        """The copies that are not finished."""
+        return [each for each in self._all() if each.stands_for is not None]
+
+    def _all(self) -> list[Collection]:
         found: list[Collection] = []
         while True:
             page = self._client.list_collections(limit=PAGE, offset=len(found))
@@ -133,9 +140,10 @@ class Chroma:
         from chromadb.errors import NotFoundError
 
         try:
-            return _describe(self._client.get_collection(name, embedding_function=None))
+            found = _describe(self._client.get_collection(name, embedding_function=None))
         except NotFoundError:
             return None
+        return found if found.stands_for is None else None
 
     def create(self, name: str, embedder: str, dimension: int) -> Collection:
         """Make a collection that remembers how it is embedded."""
@@ -147,6 +155,47 @@ class Chroma:
             get_or_create=True,
         )
         return _describe(made)
+
+    def drop(self, collection: Collection) -> None:
+        """Delete a collection with all that is in it; its files stay."""
+        with _clearly(writing=True):
+            self._client.delete_collection(collection.name)
+
+    # --- copies, see `compaction` ---
+
+    def begin_copy(self, collection: Collection) -> Collection | None:
+        """Make an empty collection like another; None where the other is not of this server's making."""
+        model = collection.handle.get_model()
+        metadata: Mapping[str, Any] = model.metadata or {}
+        configuration: Mapping[str, Any] = model.configuration_json or {}
+        index: Mapping[str, Any] | None = configuration.get("hnsw")
+        if not index or EMBEDDER not in metadata or any(key.startswith("hnsw:") for key in metadata):
+            return None
+        with _clearly(writing=True):
+            made = self._client.create_collection(
+                f"mcp-copy-{collection.uuid}",
+                embedding_function=None,
+                configuration={"hnsw": dict(index)},
+                metadata={**metadata, STANDS_FOR: collection.name, COPY_OF: collection.uuid},
+            )
+        return _describe(made)
+
+    def copy(self, source: Collection, target: Collection, limit: int, offset: int) -> int:
+        """Copy so many chunks, as they are; returns how many there were."""
+        include = ["documents", "metadatas", "embeddings", "uris"]
+        with _clearly(writing=True):
+            page = source.handle.get(limit=limit, offset=offset, include=include)
+            if page["ids"]:
+                given = {name: page[name] for name in include if name != "uris" or any(page[name] or ())}
+                target.handle.add(ids=page["ids"], **given)
+        return len(page["ids"])
+
+    def finish_copy(self, copy: Collection) -> None:
+        """Give a copy the name that it stands for."""
+        metadata: Mapping[str, Any] = copy.handle.get_model().metadata or {}
+        rest = {key: value for key, value in metadata.items() if key not in (STANDS_FOR, COPY_OF)}
+        with _clearly(writing=True):
+            copy.handle.modify(name=copy.stands_for, metadata=rest)
 
     # --- chunks ---
 
@@ -242,7 +291,13 @@ def _describe(handle: Any) -> Collection:
         dimension=dimension if isinstance(dimension, int) else None,
         distance=str(index.get("space") or metadata.get("hnsw:space") or "l2"),
         handle=handle,
+        stands_for=_text(metadata.get(STANDS_FOR)),
+        copy_of=_text(metadata.get(COPY_OF)),
     )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _read(page: Mapping[str, Any]) -> list[Chunk]:
