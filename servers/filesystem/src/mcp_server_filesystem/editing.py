@@ -29,13 +29,14 @@ class Edit:
     newText: str  # noqa: N815  # the wire's spelling
 
 
-def apply_edits(text: str, edits: Sequence[Edit]) -> str:
+def apply_edits(text: str, edits: Sequence[Edit], *, old_mac: bool = False) -> str:
     r"""Make all edits, one after the other; raises `Refusal` for one whose place is missing or not the only one.
 
-    Line endings make no difference: the text comes with \n, and old and new text are read so.
+    Line endings make no difference: the text comes with \n, and old and new text are read so, with \r for one where the
+    lines of the file end so.
     """
     for number, edit in enumerate(edits, 1):
-        old, new = normalise(edit.oldText), normalise(edit.newText)
+        old, new = (normalise(each, old_mac=old_mac) for each in (edit.oldText, edit.newText))
         which = f"edit {number} of {len(edits)}" if len(edits) > 1 else "the edit"
         if not old:
             raise Refusal(f"oldText of {which} is empty, so it names no place. Nothing was changed.")
@@ -48,9 +49,10 @@ def apply_edits(text: str, edits: Sequence[Edit]) -> str:
     return text
 
 
-def normalise(text: str) -> str:
+def normalise(text: str, *, old_mac: bool = False) -> str:
     r"""Write every line ending as \n."""
-    return text.replace("\r\n", "\n")
+    text = text.replace("\r\n", "\n")
+    return text.replace("\r", "\n") if old_mac else text
 
 
 def _say_ambiguous(text: str, old: str, which: str) -> str:

@@ -129,12 +129,13 @@ def edit_text(sandbox: Sandbox, scope: Scope, path: str, edits: Sequence[Edit], 
         if encoding is None:
             raise Refusal(f"{spell(path)} is binary and no text, so it cannot be edited.")
         text = encoding.decode(data[len(encoding.mark) :])
-        before = normalise(text)
-        after = apply_edits(before, edits)
+        old_mac = "\r" in text and "\n" not in text
+        before = normalise(text, old_mac=old_mac)
+        after = apply_edits(before, edits, old_mac=old_mac)
         diff = make_diff(before, after, spell(path))
         if dry_run or after == before:
             return Edited(spell(path), dry_run, diff, etag)
-        written = _restore(text, before, after)
+        written = after.replace("\n", "\r") if old_mac else _restore(text, before, after)
         new = _encode(encoding, written, path)
         remark = replace_content(spot, path, new, old, (sandbox, etag))
         scope.keep(old.opened)
