@@ -70,6 +70,13 @@ def test_an_entry_for_a_host_is_absolute_and_complete(tmp_path: Path) -> None:
     assert words[words.index("--embedder") + 1] == "ollama:tiny"
 
 
+def test_a_tilde_behind_a_collection_s_name_is_the_home(tmp_path: Path) -> None:
+    """Zsh and hosts pass it on as it stands."""
+    (tmp_path / "notes").mkdir()
+    done = run("--watch", "papers=~/notes", "--print-config", "claude-desktop", HOME=str(tmp_path))
+    assert f"papers={tmp_path / 'notes'}" in done.stdout, done.stderr
+
+
 def test_a_directory_that_cannot_be_is_said_at_each_call_and_tried_again(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with Host([*SERVER, "--data-dir", str(tmp_path / "file" / "data")]) as host:

@@ -6,12 +6,16 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from tests.servers.vector.conftest import Opener
 from tests.servers.vector.test_keeping import agree
 from tests.transports.host import surroundings, until
+
+from mcp_server_vector.search import Question
+from mcp_server_vector.writing import Draft
 
 CHROMA = Path(sys.executable).with_name("chroma")
 
@@ -27,17 +31,29 @@ def listens(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
+@dataclass
+class Theirs:
+    """A Chroma server that runs."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+
 @pytest.fixture
-def url(tmp_path: Path) -> Iterator[str]:
-    """The URL of a Chroma server."""
+def theirs(tmp_path: Path) -> Iterator[Theirs]:
     port = free_port()
     command = [str(CHROMA), "run", "--path", str(tmp_path / "theirs"), "--host", "127.0.0.1", "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=surroundings()) as process:
         try:
             until(lambda: listens(port), 30)
-            yield f"http://127.0.0.1:{port}"
+            yield Theirs(f"http://127.0.0.1:{port}", process)
         finally:
             process.kill()
+
+
+@pytest.fixture
+def url(theirs: Theirs) -> str:
+    return theirs.url
 
 
 @pytest.mark.slow
@@ -55,6 +71,26 @@ def test_a_chroma_server_is_used_as_a_directory_is(shelf: Opener, tmp_path: Path
     assert one.ids("bark", mode="keyword") == []
     assert agree(one) == agree(two)
     assert one.get("cat")[0].text == "Cats purr. " * 200
+
+
+@pytest.mark.slow
+def test_a_chroma_server_that_goes_away_is_said_at_every_call(shelf: Opener, tmp_path: Path, theirs: Theirs) -> None:
+    opened = shelf(tmp_path / "ours", url=theirs.url)
+    opened.index("Cats purr.", None, "cat")
+    theirs.process.kill()
+    theirs.process.wait(10)
+    store = opened.store
+    for work in (
+        store.search("notes", "cats", Question()),
+        store.get("notes", ["cat"], None, 1),
+        store.collections(),
+        store.index("notes", Draft.make("Dogs bark.")),
+        store.index("others", Draft.make("Dogs bark.")),
+        store.delete("notes", ["cat"]),
+    ):
+        text = opened.refusal(work)
+        assert theirs.url in text
+        assert "call again" in text
 
 
 def test_a_chroma_server_that_is_not_there_is_said_with_its_address(shelf: Opener, tmp_path: Path) -> None:

@@ -26,9 +26,10 @@ def folder(text: str) -> Folder:
     """Read `[COLLECTION=]DIR`; a directory that exists under the whole text is meant by it."""
     named = re.fullmatch(r"([A-Za-z0-9][A-Za-z0-9._-]{1,60}[A-Za-z0-9])=(.+)", text)
     collection, path = (named[1], named[2]) if named and not Path(text).exists() else (None, text)
-    if not Path(path).is_dir():
+    place = Path(path).expanduser()  # shells leave the tilde of NAME=~/notes as it is, and hosts have none
+    if not place.is_dir():
         raise argparse.ArgumentTypeError(f"{path!r} is no directory")
-    return Folder(Path(path).resolve(), collection)
+    return Folder(place.resolve(), collection)
 
 
 def address(text: str) -> str:

@@ -88,9 +88,7 @@ class Folder:
                         continue
                     if is_folder:
                         waiting.append(path)
-                    elif glob.matches(path) and (
-                        mark := _mark(os.stat(name, dir_fd=descriptor, follow_symlinks=False))
-                    ):
+                    elif glob.matches(path) and (mark := _mark_inside(descriptor, name)):
                         yield path, mark
             finally:
                 os.close(descriptor)
@@ -147,6 +145,14 @@ class Folder:
 
 def _is_passed_over(name: str) -> bool:
     return name.startswith(".") or name in _SKIPPED
+
+
+def _mark_inside(descriptor: int, name: str) -> Mark | None:
+    """The mark of a file in an open directory; None when it went since its name was read."""
+    try:
+        return _mark(os.stat(name, dir_fd=descriptor, follow_symlinks=False))
+    except FileNotFoundError:
+        return None
 
 
 def _mark(found: os.stat_result) -> Mark | None:

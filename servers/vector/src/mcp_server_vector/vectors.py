@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]
 
 PAGE: Final = 1000
+REMOTE: Final = "remote"
+"""The stamp of every database behind a URL."""
+
 _TIMEOUT: Final = 60.0
 
 _INDEX: Final = {"space": "cosine", "ef_search": 200, "ef_construction": 200, "sync_threshold": 1000}
@@ -99,6 +102,13 @@ class Chroma:
             return None
         return None if stat is None else (stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
+    def is_blank(self) -> bool:
+        """Whether the file of the database is not there, or holds nothing."""
+        if self._url is not None:
+            return False
+        found = self.glance()
+        return found is None or found[1] == 0
+
     def stamp(self) -> Stamp:
         """What is in the database, whoever wrote it; blocks.
 
@@ -107,7 +117,7 @@ class Chroma:
         Chroma is under way in this process, and nobody writes.
         """
         if self._url is not None:
-            return Stamp("remote")
+            return Stamp(REMOTE)
         try:
             with closing(sqlite3.connect(f"file:{quote(str(self._file))}?mode=ro", uri=True, timeout=5)) as raw:
                 (last,) = raw.execute("SELECT max(seq_id) FROM embeddings_queue").fetchone()
@@ -130,7 +140,8 @@ class Chroma:
     def _all(self) -> list[Collection]:
         found: list[Collection] = []
         while True:
-            page = self._client.list_collections(limit=PAGE, offset=len(found))
+            with self._clearly():
+                page = self._client.list_collections(limit=PAGE, offset=len(found))
             found += [_describe(each) for each in page]
             if len(page) < PAGE:
                 return sorted(found, key=lambda each: each.name)
@@ -139,26 +150,28 @@ class Chroma:
         """A collection, if there is one of the name."""
         from chromadb.errors import NotFoundError
 
-        try:
-            found = _describe(self._client.get_collection(name, embedding_function=None))
-        except NotFoundError:
-            return None
+        with self._clearly():
+            try:
+                found = _describe(self._client.get_collection(name, embedding_function=None))
+            except NotFoundError:
+                return None
         return found if found.stands_for is None else None
 
     def create(self, name: str, embedder: str, dimension: int) -> Collection:
         """Make a collection that remembers how it is embedded."""
-        made = self._client.create_collection(
-            name,
-            embedding_function=None,
-            configuration={"hnsw": dict(_INDEX)},
-            metadata={EMBEDDER: embedder, DIMENSION: dimension},
-            get_or_create=True,
-        )
+        with self._clearly(writing=True):
+            made = self._client.create_collection(
+                name,
+                embedding_function=None,
+                configuration={"hnsw": dict(_INDEX)},
+                metadata={EMBEDDER: embedder, DIMENSION: dimension},
+                get_or_create=True,
+            )
         return _describe(made)
 
     def drop(self, collection: Collection) -> None:
         """Delete a collection with all that is in it; its files stay."""
-        with _clearly(writing=True):
+        with self._clearly(writing=True):
             self._client.delete_collection(collection.name)
 
     # --- copies, see `compaction` ---
@@ -171,7 +184,7 @@ class Chroma:
         index: Mapping[str, Any] | None = configuration.get("hnsw")
         if not index or EMBEDDER not in metadata or any(key.startswith("hnsw:") for key in metadata):
             return None
-        with _clearly(writing=True):
+        with self._clearly(writing=True):
             made = self._client.create_collection(
                 f"mcp-copy-{collection.uuid}",
                 embedding_function=None,
@@ -183,7 +196,7 @@ class Chroma:
     def copy(self, source: Collection, target: Collection, limit: int, offset: int) -> int:
         """Copy so many chunks, as they are; returns how many there were."""
         include = ["documents", "metadatas", "embeddings", "uris"]
-        with _clearly(writing=True):
+        with self._clearly(writing=True):
             page = source.handle.get(limit=limit, offset=offset, include=include)
             if page["ids"]:
                 given = {name: page[name] for name in include if name != "uris" or any(page[name] or ())}
@@ -194,7 +207,7 @@ class Chroma:
         """Give a copy the name that it stands for."""
         metadata: Mapping[str, Any] = copy.handle.get_model().metadata or {}
         rest = {key: value for key, value in metadata.items() if key not in (STANDS_FOR, COPY_OF)}
-        with _clearly(writing=True):
+        with self._clearly(writing=True):
             copy.handle.modify(name=copy.stands_for, metadata=rest)
 
     # --- chunks ---
@@ -207,7 +220,7 @@ class Chroma:
         """
         if old:
             self.delete(collection, old)
-        with _clearly(writing=True):
+        with self._clearly(writing=True):
             collection.handle.upsert(
                 ids=[chunk.id for chunk in chunks],
                 embeddings=vectors,
@@ -217,31 +230,31 @@ class Chroma:
 
     def delete(self, collection: Collection, ids: Sequence[str]) -> None:
         """Delete chunks, a page of them at most."""
-        with _clearly(writing=True):
+        with self._clearly(writing=True):
             collection.handle.delete(ids=list(ids))
 
     def count(self, collection: Collection) -> int:
         """How many chunks there are. The first call that touches a collection loads its vectors, and may save them."""
-        with _clearly():
+        with self._clearly():
             return int(collection.handle.count())
 
     def get(self, collection: Collection, ids: Sequence[str], **conditions: object) -> list[Chunk]:
         """Chunks by their ids, in that order; those that are not there, or do not meet the conditions, are left out."""
         found: dict[str, Chunk] = {}
         for start in range(0, len(ids), PAGE):
-            with _clearly():
+            with self._clearly():
                 page = collection.handle.get(ids=list(ids[start : start + PAGE]), **_given(conditions))
             found.update({chunk.id: chunk for chunk in _read(page)})
         return [found[each] for each in ids if each in found]
 
     def select(self, collection: Collection, limit: int | None, offset: int = 0, **conditions: object) -> list[Chunk]:
         """Chunks that meet conditions; `include=["metadatas"]` leaves out their texts."""
-        with _clearly():
+        with self._clearly():
             return _read(collection.handle.get(limit=limit, offset=offset, **_given(conditions)))
 
     def passing(self, collection: Collection, **conditions: object) -> list[str]:
         """The ids of the chunks that meet conditions, all of them."""
-        with _clearly():
+        with self._clearly():
             return [str(each) for each in collection.handle.get(include=[], **_given(conditions))["ids"]]
 
     def nearest(
@@ -249,9 +262,40 @@ class Chroma:
     ) -> dict[str, float]:
         """The ids of the nearest chunks with their distances."""
         given = {"n_results": limit, "include": ["distances"], **_given(conditions)}
-        with _clearly():
+        with self._clearly():
             page = collection.handle.query(query_embeddings=[vector], **given)
         return dict(zip(map(str, page["ids"][0]), map(float, page["distances"][0]), strict=True))
+
+    @contextmanager
+    def _clearly(self, *, writing: bool = False) -> Generator[None]:
+        """Turn what Chroma says of bad input, and of trouble, into a refusal."""
+        from chromadb.errors import ChromaError, InvalidArgumentError, NotFoundError
+
+        try:
+            yield
+        except Refusal:
+            raise
+        except NotFoundError as error:
+            raise Missing("The collection was deleted meanwhile: call list_collections.") from error
+        except (ValueError, TypeError, InvalidArgumentError) as error:
+            raise Refusal(f"Chroma refused this: {_first_line(error)}") from error
+        except ChromaError as error:
+            if "Error finding id" in str(error):  # it has the text and not the vector, which another process added
+                raise Stale("Another process is writing to this collection: call again.") from error
+            advice = (
+                "See to its disk, then call again; what was acknowledged is kept."
+                if writing
+                else "Simplify the filters, if there are any; if there are none, see to its disk."
+            )
+            raise Refusal(f"Chroma failed: {_first_line(error)}. {advice}") from error
+        except Exception as error:
+            if self._url is None:
+                raise
+            # What its HTTP client raises, and a bare Exception for an answer that is not Chroma's.
+            raise Refusal(
+                f"The Chroma server at {self._url} does not answer as it should "
+                f"({_first_line(error) or type(error).__name__}): see that it runs, then call again."
+            ) from error
 
 
 def _connect(chromadb: Any, settings: Any, url: str) -> Any:
@@ -307,28 +351,6 @@ def _read(page: Mapping[str, Any]) -> list[Chunk]:
 
 def _given(conditions: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in conditions.items() if value is not None}
-
-
-@contextmanager
-def _clearly(*, writing: bool = False) -> Generator[None]:
-    """Turn what Chroma says of bad input, and of trouble, into a refusal."""
-    from chromadb.errors import ChromaError, InvalidArgumentError, NotFoundError
-
-    try:
-        yield
-    except NotFoundError as error:
-        raise Missing("The collection was deleted meanwhile: call list_collections.") from error
-    except (ValueError, TypeError, InvalidArgumentError) as error:
-        raise Refusal(f"Chroma refused this: {_first_line(error)}") from error
-    except ChromaError as error:
-        if "Error finding id" in str(error):  # it has the text and not the vector, which another process added
-            raise Stale("Another process is writing to this collection: call again.") from error
-        advice = (
-            "See to its disk, then call again; what was acknowledged is kept."
-            if writing
-            else "Simplify the filters, if there are any; if there are none, see to its disk."
-        )
-        raise Refusal(f"Chroma failed: {_first_line(error)}. {advice}") from error
 
 
 def _digest(rows: object) -> str:
