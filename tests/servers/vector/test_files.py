@@ -6,8 +6,9 @@ import asyncio
 import errno
 import os
 import shutil
+import sqlite3
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,15 @@ def test_what_cannot_be_indexed_is_passed_over_with_a_reason(opened: Shelf, desk
     assert dict(tally.skipped).keys() == {"latin.txt", "big.txt", "empty.md", "image.png"}
     assert opened.get(str(desk / "bom.txt"))[0].text == "Marked words."
     assert opened.get(str(desk / "utf16.txt"))[0].text == "Wide words."
+
+
+def test_a_file_that_goes_while_its_directory_is_read_is_passed_over(desk: Path) -> None:
+    class Remover(Glob):
+        def matches(self, path: str) -> bool:
+            (desk / "c.md").unlink(missing_ok=True)
+            return super().matches(path)
+
+    assert [path for path, _ in Folder(desk).walk("", Remover("*.md"))] == ["a.md", "empty.md"]
 
 
 def test_nothing_outside_is_read(opened: Shelf, desk: Path, tmp_path: Path) -> None:
@@ -273,6 +283,34 @@ def test_a_watched_folder_is_kept_in_step(opened: Shelf, desk: Path) -> None:
 
     opened.run(restart())
     assert set(changed) == {"papers"}
+
+
+def test_a_watch_outlives_a_keyword_index_that_cannot_be_written(
+    opened: Shelf, desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Folder(desk, "papers")
+    opened.index("Cats purr.")
+    monkeypatch.setattr("mcp_server_vector.watching._RETRY", 0.01)
+    keep, failures = opened.store.engine.keywords.keep_marks, [sqlite3.OperationalError("database or disk is full")]
+
+    async def stumble(collection: str, marks: Mapping[str, tuple[int, int]]) -> None:
+        if failures and marks:
+            raise failures.pop()
+        await keep(collection, marks)
+
+    async def marked() -> bool:
+        return len(await opened.store.marks("papers")) == 3
+
+    async def live() -> None:
+        task = asyncio.create_task(Watch(Indexer(opened.store, [folder]), [folder], lambda name: None).run())
+        await until(marked)
+        assert not task.done()
+        task.cancel()
+        await asyncio.wait([task])
+
+    monkeypatch.setattr(opened.store.engine.keywords, "keep_marks", stumble)
+    opened.run(live())
+    assert not failures
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no names that are not UTF-8")

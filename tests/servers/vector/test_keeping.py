@@ -16,10 +16,12 @@ from typing import Any
 import pytest
 from tests.servers.vector.conftest import Opener, Shelf
 
-from mcp_server_vector.keywords import Pending
+from mcp_server_vector.keywords import Entry, Keywords, Pending
 from mcp_server_vector.lock import WriteLock
 from mcp_server_vector.refusals import Busy, Refusal
+from mcp_server_vector.search import Question
 from mcp_server_vector.vectors import Chroma
+from mcp_server_vector.writing import Draft
 
 HOLDER = """
 import asyncio, sys
@@ -172,6 +174,50 @@ def test_a_lost_keyword_index_is_built_again(shelf: Opener, tmp_path: Path) -> N
     again = shelf(tmp_path)
     assert again.ids("purring cats", mode="keyword", top_k=1) == ["cat"]
     assert agree(again) == before
+
+
+@pytest.mark.parametrize("at", ["rest", "work"])
+@pytest.mark.parametrize("loss", ["emptied", "gone"])
+def test_a_database_that_was_emptied_or_lost_is_told_and_nothing_is_thrown_away(
+    shelf: Opener, tmp_path: Path, loss: str, at: str
+) -> None:
+    database = tmp_path / "chroma.sqlite3"
+    opened = shelf(tmp_path)
+    opened.index("Cats purr.", None, "cat")
+    if at == "rest":
+        opened.close()
+        opened = shelf(tmp_path)
+    backup = database.read_bytes()
+    database.write_bytes(b"") if loss == "emptied" else database.unlink()
+    before = sorted(tmp_path.rglob("*.bin"))
+    for work in (
+        lambda: opened.store.search("notes", "cats", Question()),
+        lambda: opened.store.index("notes", Draft.make("Dogs bark.")),
+        opened.store.collections,
+    ):
+        text = opened.refusal(work())
+        assert "chroma.sqlite3 is empty or gone, though 1 passages" in text
+        assert "backup" in text
+    assert sorted(tmp_path.rglob("*.bin")) == before
+    opened.close()
+    database.write_bytes(backup)
+    assert shelf(tmp_path).ids("purr") == ["cat"]
+
+
+def test_a_directory_that_kept_the_words_of_a_chroma_server_can_be_used_without_it(
+    shelf: Opener, tmp_path: Path
+) -> None:
+    async def fill() -> None:
+        keywords = await Keywords.open(tmp_path / "keywords.sqlite3")
+        await keywords.add_collection("theirs")
+        async with keywords.writing():
+            await keywords.put("theirs", [Entry("cat#0", "cat", "", "Cats purr.")])
+        await keywords.remember("stamp", "remote")
+        await keywords.close()
+
+    opened = shelf(tmp_path)
+    opened.run(fill())
+    assert opened.index("Dogs bark.", None, "dog").status == "created"
 
 
 def test_a_damaged_keyword_index_says_that_it_may_be_deleted(shelf: Opener, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from .preparation import Preparation, Report
 from .refusals import Busy, Missing, Refusal
 from .safekeeping import Safekeeping, Saved
 from .settings import Settings
-from .step import bring_in_step
+from .step import bring_in_step, check_not_lost
 from .vectors import PAGE, Chroma, Glance, Stamp
 
 if TYPE_CHECKING:
@@ -310,14 +310,14 @@ class Engine:
     async def _open_files(self) -> None:
         if self._keywords is not None:
             return
-        await self.call(self.chroma.open)
+        keywords = await Keywords.open(self.settings.folder / _KEYWORDS)
         try:
-            self._keywords = await Keywords.open(self.settings.folder / _KEYWORDS)
-        except (sqlite3.Error, OSError) as error:
-            raise Refusal(
-                f"The keyword index {self.settings.folder / _KEYWORDS} cannot be opened ({error}): it can be deleted, "
-                "and is built again from Chroma."
-            ) from error
+            await check_not_lost(keywords, self.chroma, self.settings.folder)
+            await self.call(self.chroma.open)
+        except BaseException:
+            await keywords.close()
+            raise
+        self._keywords = keywords
 
     async def _recover(self) -> None:
         """Under the lock: after a write of Chroma failed, open it anew, once there is room on the disk again.
@@ -327,6 +327,7 @@ class Engine:
         """
         if not self._failed:
             return
+        await check_not_lost(self.keywords, self.chroma, self.settings.folder)
         with self._disk():
             await self.call(self._safekeeping.find_room)
         async with self.alone():
@@ -354,6 +355,7 @@ class Engine:
             await self._record()
 
     async def _compare(self) -> None:
+        await check_not_lost(self.keywords, self.chroma, self.settings.folder)
         async with self.alone():
             stamp = await self._read_stamp()
             if self._stamp is not None and stamp != self._stamp:

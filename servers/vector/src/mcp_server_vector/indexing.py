@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -40,7 +40,6 @@ class Group:
 
     paths: list[str] = field(default_factory=list[str])
     drafts: list[Draft] = field(default_factory=list[Draft])
-    marks: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     skipped: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])  # path, id, why
     size: int = 0  # characters
 
@@ -104,7 +103,6 @@ class Indexer:
         if group.drafts:
             for indexed in await self.store.index_all(collection, group.drafts):
                 setattr(tally, indexed.status, getattr(tally, indexed.status) + 1)
-            await self.store.keep_marks(collection, group.marks)
         gone = [name for _, name, _ in group.skipped if name in known]  # it became binary, or empty
         for start in range(0, len(gone), _IN):
             deleted, _ = await self.store.delete(collection, gone[start : start + _IN])
@@ -143,13 +141,12 @@ def _read_some(folder: Folder, files: Iterator[tuple[str, Mark]], marks: Mapping
         group.paths.append(path)
         if marks.get(name) != seen:
             try:
-                draft = _read(folder, path, name)
+                draft = replace(_read(folder, path, name), mark=seen)
             except (Unreadable, Refusal) as problem:
                 group.skipped.append((path, name, str(problem)))
             else:
                 group.drafts.append(draft)
                 group.size += len(draft.text)
-                group.marks[name] = seen
         if group.is_full:
             break
     return group

@@ -17,6 +17,7 @@ from typing import Final
 
 import aiosqlite
 
+from .refusals import Refusal
 from .words import spell, terms
 
 _SCHEMA: Final = """
@@ -71,7 +72,17 @@ class Keywords:
 
     @classmethod
     async def open(cls, path: Path) -> Keywords:
-        """Open or make the file; raises `sqlite3.Error` and `OSError`."""
+        """Open or make the file; raises `Refusal`."""
+        try:
+            return await cls._open(path)
+        except (sqlite3.Error, OSError) as error:
+            raise Refusal(
+                f"The keyword index {path} cannot be opened ({error}): it can be deleted, and is built again from "
+                "Chroma."
+            ) from error
+
+    @classmethod
+    async def _open(cls, path: Path) -> Keywords:
         writer = await aiosqlite.connect(path, isolation_level=None, timeout=10)
         try:
             await writer.execute("PRAGMA journal_mode=WAL")
@@ -136,6 +147,11 @@ class Keywords:
         async with self._reader.execute(sql, (uuid,)) as cursor:
             row = await cursor.fetchone()
         return (int(row[0]), int(row[1])) if row else (0, 0)
+
+    async def count_all(self) -> int:
+        """How many chunks of all collections are here."""
+        ((chunks,),) = await self._reader.execute_fetchall("SELECT count(*) FROM chunks")
+        return int(chunks)
 
     async def documents(self, uuid: str, limit: int, prefix: str = "") -> list[str]:
         """The ids of documents, in their order; `limit` may be -1."""
@@ -263,7 +279,9 @@ class Keywords:
     async def keep_marks(self, collection: str, marks: Mapping[str, tuple[int, int]]) -> None:
         """Remember the sizes and times of files that were indexed."""
         values = [(collection, path, *mark) for path, mark in marks.items()]
-        await self._writer.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", values)
+        if values:
+            async with self.writing():
+                await self._writer.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", values)
 
     async def _number(self, uuid: str) -> int | None:
         """The number of a collection, which never changes; the reader does not see one that may be taken back."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterable, Iterable, Sequence
+from pathlib import Path
 
 from .chunks import HEADING, Chunk, Collection
 from .keywords import Entry, Keywords
+from .refusals import Refusal
+from .vectors import REMOTE, Chroma
 
 
 def to_entry(chunk: Chunk) -> Entry:
@@ -20,6 +23,18 @@ def to_entry(chunk: Chunk) -> Entry:
 def to_entries(chunks: Iterable[Chunk]) -> list[Entry]:
     """What the keyword index keeps of chunks."""
     return [to_entry(chunk) for chunk in chunks]
+
+
+async def check_not_lost(keywords: Keywords, chroma: Chroma, folder: Path) -> None:
+    """Refuse to take a database that was emptied or lost for a new one: that would throw away what is left of it."""
+    if not chroma.is_blank() or await keywords.recall("stamp") in (None, REMOTE):
+        return
+    if chunks := await keywords.count_all():
+        raise Refusal(
+            f"The database {folder / 'chroma.sqlite3'} is empty or gone, though {chunks} passages were indexed in it: "
+            "something other than this server did that. Put it back from a backup and call again; to begin anew "
+            f"without them, move {folder} away first."
+        )
 
 
 async def bring_in_step(keywords: Keywords, collection: Collection, pages: AsyncIterable[Sequence[Chunk]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -148,10 +148,6 @@ class Store:
         """Sizes and times of the files that were indexed."""
         await self.engine.open()
         return await self.engine.keywords.marks(collection)
-
-    async def keep_marks(self, collection: str, marks: Mapping[str, tuple[int, int]]) -> None:
-        """Remember the sizes and times of files that were indexed."""
-        await self.engine.keywords.keep_marks(collection, marks)
 
     async def get(self, collection: str, ids: Sequence[str] | None, where: Filter | None, limit: int) -> list[Document]:
         """Documents by their ids, or by a filter, or just some."""

@@ -22,12 +22,13 @@ _BATCH: Final = 250  # passages embedded and written at a time
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A document that is to be indexed."""
+    """A document that is to be indexed, with the size and time of the file that it was read from, if it was."""
 
     id: str
     text: str
     metadata: Metadata
     hash: str
+    mark: tuple[int, int] | None = None
 
     @classmethod
     def make(cls, text: str, metadata: Mapping[str, object] | None = None, identifier: str | None = None) -> Draft:
@@ -98,6 +99,9 @@ class Writer:
             if changed:
                 await self._engine.keywords.note([draft.note(name) for draft in changed])
                 totals = await self._put(name, changed, embedder)
+            # Still under the lock: what others write under these ids strikes the marks out again.
+            marks = {draft.id: draft.mark for draft in drafts if draft.mark is not None}
+            await self._engine.keywords.keep_marks(name, marks)
         answers: list[Indexed] = []
         for draft in drafts:
             status: Outcome = "created" if draft.id not in known else "updated" if draft.id in totals else "unchanged"
