@@ -332,7 +332,7 @@ def test_a_file_with_a_hostile_name_is_told_in_one_line_and_stops_nothing(opened
     assert told <= {*seen}
     assert "\n2. score" not in str(show_tally("notes", tally))
     for place in ("bad\udcff.txt", "folder\udcff"):  # as a watch looks at them
-        opened.run(indexer.update(Folder(desk), place, "notes", EVERY, tally))
+        opened.run(indexer.update(Folder(desk), [place], "notes", EVERY, tally))
     assert counts(tally) == (3, 0, 0, 0)
 
 

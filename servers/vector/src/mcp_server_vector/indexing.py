@@ -18,7 +18,7 @@ from .writing import Draft
 
 _GROUP: Final = 200  # files; at 50 Chroma takes half as much again for each
 _LARGE: Final = 100_000  # characters
-_IN: Final = 50  # documents deleted at once
+_IN: Final = 500  # documents deleted at once; Chroma cannot take 33,000 and others want their turn
 
 Progress: TypeAlias = Callable[[int, int, str], Awaitable[None]]
 
@@ -65,23 +65,27 @@ class Indexer:
         places = [self._locate(path) for path in paths] if paths else [(folder, "") for folder in self._readable()]
         tally = Tally()
         for folder, place in places:
-            await self.update(folder, place, collection, pattern, tally, progress)
+            await self.update(folder, [place], collection, pattern, tally, progress)
         return tally
 
     async def update(  # what to look at, and where to count
         self,
         folder: Folder,
-        place: str,
+        places: Sequence[str],
         collection: str,
         glob: Glob,
         tally: Tally,
         progress: Progress | None = None,
     ) -> None:
-        """Bring one place of a folder into step."""
+        """Bring places of a folder into step, of which none lies in another."""
         check_collection(collection)
         closed: list[str] = []
-        found = dict(await asyncio.to_thread(lambda: list(folder.walk(place, glob, closed))))
-        known = await self._known(collection, folder, place)
+        found = await asyncio.to_thread(
+            lambda: {path: mark for place in places for path, mark in folder.walk(place, glob, closed)}
+        )
+        known: set[str] = set()
+        for place in places:
+            known |= await self._known(collection, folder, place)
         marks = {name: mark for name, mark in (await self.store.marks(collection)).items() if name in known}
         files, done = iter(found.items()), 0
         while (group := await asyncio.to_thread(_read_some, folder, files, marks)).paths:
@@ -93,9 +97,7 @@ class Indexer:
         gone = [name for name in known if (inner := folder.place(Path(name))) and inner not in found]
         gone = [name for name in gone if glob.matches(folder.place(Path(name)) or "")]
         gone = [name for name in gone if not any(Path(name).is_relative_to(folder.path / each) for each in closed)]
-        if gone:
-            deleted, _ = await self.store.delete(collection, gone)
-            tally.deleted += len(deleted)
+        await self._take_out(collection, gone, tally)
 
     async def _write(self, collection: str, group: Group, known: set[str], tally: Tally) -> None:
         tally.unchanged += len(group.paths) - len(group.drafts) - len(group.skipped)
@@ -104,6 +106,9 @@ class Indexer:
             for indexed in await self.store.index_all(collection, group.drafts):
                 setattr(tally, indexed.status, getattr(tally, indexed.status) + 1)
         gone = [name for _, name, _ in group.skipped if name in known]  # it became binary, or empty
+        await self._take_out(collection, gone, tally)
+
+    async def _take_out(self, collection: str, gone: Sequence[str], tally: Tally) -> None:
         for start in range(0, len(gone), _IN):
             deleted, _ = await self.store.delete(collection, gone[start : start + _IN])
             tally.deleted += len(deleted)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -80,8 +81,8 @@ class Watch:
         if ready is not None:
             await ready.wait()
         tally = Tally()
-        for place in places:
-            await self._persist(lambda place=place: self._indexer.update(folder, place, collection, _ALL, tally))
+        # Together, since a write takes time however little it is of: a checkout changes hundreds of files at once.
+        await self._persist(lambda: self._indexer.update(folder, [*places], collection, _ALL, tally))
         self._indexer.store.filling.discard((collection, folder.path))
         for path, problem in tally.skipped:
             logger.info("%s is not indexed: %s", path, problem)
@@ -95,7 +96,7 @@ class Watch:
                 return await work()
             except Gone:
                 raise
-            except (Refusal, OSError) as problem:
+            except (Refusal, OSError, sqlite3.Error) as problem:
                 logger.warning("watching goes on in %g s: %s", _RETRY, problem)
                 await asyncio.sleep(_RETRY)
 
@@ -115,8 +116,11 @@ def _name(folder: Folder) -> str:
 
 def _topmost(places: set[str]) -> list[str]:
     """Leave out what lies in another of the places."""
-    return [each for each in sorted(places) if not any(_holds(other, each) for other in places)]
+    return [each for each in sorted(places) if places.isdisjoint(_outer(each))]
 
 
-def _holds(outer: str, inner: str) -> bool:
-    return outer != inner and (outer == "" or inner.startswith(f"{outer}/"))
+def _outer(place: str) -> Iterator[str]:
+    """The directories that a place lies in."""
+    while place:
+        place = place.rpartition("/")[0]
+        yield place
