@@ -240,32 +240,37 @@ def test_without_room_for_a_copy_none_is_begun(worn: Shelf, monkeypatch: pytest.
     assert uuid_of(worn) == before
 
 
-def leave_copy(opened: Shelf, *, drop: bool) -> None:
-    """What a process leaves that dies in the midst: a copy, and its collection or not."""
-
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_copy_that_was_left_takes_its_place_where_it_is_all_there_is_and_else_is_dropped(
+    worn: Shelf, shelf: Opener, tmp_path: Path, whole: bool, deleted: bool
+) -> None:
     async def leave() -> None:
-        parts = opened.store.engine
+        parts = worn.store.engine
         async with parts.reading("notes") as found:
             assert found is not None
             copy = await parts.call(parts.chroma.begin_copy, found)
             assert copy is not None
             assert await parts.call(parts.chroma.find, copy.name) is None
-            assert await parts.call(parts.chroma.copy, found, copy, 20 if not drop else 1000, 0)
-        if drop:
+            assert await parts.call(parts.chroma.copy, found, copy, 1000 if whole else 20, 0)
+            if whole:
+                await parts.call(parts.chroma.call_whole, copy, found)
+        if deleted:  # by this server where the copy is whole, else by another program
             await parts.call(parts.chroma.drop, found)
 
-    opened.run(leave())
-    opened.close()
-
-
-@pytest.mark.parametrize("drop", [False, True])
-def test_a_copy_that_was_left_is_dropped_or_takes_its_place(
-    worn: Shelf, shelf: Opener, tmp_path: Path, drop: bool
-) -> None:
     before = uuid_of(worn)
-    leave_copy(worn, drop=drop)
+    worn.run(leave())
+    worn.close()
     opened = shelf(tmp_path)
-    find_all(opened)
-    assert (uuid_of(opened) == before) is not drop
-    assert opened.run(opened.store.names()) == ["notes"]
+    assert opened.run(opened.store.names()) == ([] if deleted and not whole else ["notes"])
+    if whole or not deleted:
+        find_all(opened)
+        assert (uuid_of(opened) == before) is not deleted
     assert opened.run(opened.store.engine.call(opened.store.engine.chroma.copies)) == []
+
+
+def test_a_large_collection_is_left_as_it_is(worn: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "MOST", len(NUMBERS) - 1)
+    before = uuid_of(worn)
+    compact(worn)
+    assert uuid_of(worn) == before

@@ -54,7 +54,7 @@ class Chunk:
 class Collection:
     """A collection, with what it remembers of how it was embedded.
 
-    A copy that is made in compacting says what name it stands for, and of which uuid it is.
+    A copy that is made in compacting says what name it stands for, and when it is whole, of which uuid it is.
     """
 
     name: str

@@ -4,9 +4,12 @@ Chroma's graph of vectors keeps those that were deleted as ways through, for eve
 write or a search takes grow with every document that is replaced. A collection of which most vectors are deleted is
 copied, chunk by chunk and vector by vector, into another that then takes its name. Nothing is embedded again.
 
-Until the copy is whole the collection is what it was. Then it is deleted, which Chroma does at once or not at all, and
-the copy gets its name; a process that dies in between leaves a copy whose collection is gone, which whoever opens the
-directory next gives the name. Any other copy that is found is dropped.
+Until the copy is whole, and says so, the collection is what it was. Then it is deleted, which Chroma does at once or
+not at all, and the copy gets its name; a process that dies in between leaves a whole copy whose collection is gone,
+which whoever opens the directory next gives the name. Any other copy that is found is dropped.
+
+Python stands still while Chroma copies a page, a tenth of a second, and while it deletes a collection, three seconds
+for 20,000 chunks. So larger ones are left as they are.
 """
 
 from __future__ import annotations
@@ -23,7 +26,9 @@ from .refusals import Busy
 logger = logging.getLogger(__name__)
 
 QUIET: Final = 10.0  # seconds without a write
-_PAGE: Final = 250  # chunks copied until it is looked whether somebody waits
+_LONGEST: Final = 360  # times as long are waited, where somebody wrote again and again before it was done
+MOST: Final = 20_000  # chunks of a collection
+_PAGE: Final = 50  # chunks copied until it is looked whether somebody waits
 _ROOM: Final = 2  # times what the data directory holds must be free
 
 
@@ -33,6 +38,7 @@ class Compaction:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._waiting: asyncio.Task[None] | None = None
+        self._patience = 1
 
     def schedule(self) -> None:
         """Compact in a quiet moment what is worn, if anything is; called after each write."""
@@ -47,7 +53,7 @@ class Compaction:
 
     async def _wait(self) -> None:
         while self._engine.worn and not self._engine.is_closing:
-            await asyncio.sleep(QUIET)
+            await asyncio.sleep(QUIET * self._patience)
             await self._engine.finish(self.run())
 
     async def run(self) -> None:
@@ -56,11 +62,13 @@ class Compaction:
             try:
                 await self._compact(name)
             except Busy:
+                self._patience = min(self._patience * 2, _LONGEST)
                 return
             except Exception as problem:
                 if not self._engine.is_closing:
                     logger.warning("the collection %s could not be compacted, and is as it was: %s", name, problem)
             self._engine.worn.discard(name)
+        self._patience = 1
 
     async def _compact(self, name: str) -> None:
         engine = self._engine
@@ -69,6 +77,8 @@ class Compaction:
             if collection is None or not await engine.call(self._has_room):
                 return
             collection = await engine.load(collection)
+            if await engine.call(engine.chroma.count, collection) > MOST:
+                return
             written = await engine.last_write(collection)
             with engine.watched():
                 copy = await engine.call(engine.chroma.begin_copy, collection)
@@ -95,13 +105,14 @@ class Compaction:
 
     async def _exchange(self, collection: Collection, copy: Collection) -> None:
         async with self._engine.alone():
+            with self._engine.watched():
+                copy = await self._engine.call(self._engine.chroma.call_whole, copy, collection)
             await self._drop(collection)
             await self._finish(copy)
             await self._engine.reopen()
 
     async def _finish(self, copy: Collection) -> None:
-        if copy.copy_of is not None:
-            await self._engine.keywords.rename_collection(copy.copy_of, copy.uuid)
+        await self._engine.keywords.rename_collection(copy.copy_of or "", copy.uuid)
         with self._engine.watched():
             await self._engine.call(self._engine.chroma.finish_copy, copy)
 
@@ -115,7 +126,7 @@ class Compaction:
         if engine.settings.url is not None:
             return
         for copy in await engine.call(engine.chroma.copies):
-            if await engine.call(engine.chroma.find, copy.stands_for or "") is None:
+            if copy.copy_of is not None and await engine.call(engine.chroma.find, copy.stands_for or "") is None:
                 await self._finish(copy)
             else:
                 await self._drop(copy)

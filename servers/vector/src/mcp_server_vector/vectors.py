@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
@@ -189,7 +190,7 @@ class Chroma:
                 f"mcp-copy-{collection.uuid}",
                 embedding_function=None,
                 configuration={"hnsw": dict(index)},
-                metadata={**metadata, STANDS_FOR: collection.name, COPY_OF: collection.uuid},
+                metadata={**metadata, STANDS_FOR: collection.name},
             )
         return _describe(made)
 
@@ -202,6 +203,13 @@ class Chroma:
                 given = {name: page[name] for name in include if name != "uris" or any(page[name] or ())}
                 target.handle.add(ids=page["ids"], **given)
         return len(page["ids"])
+
+    def call_whole(self, copy: Collection, collection: Collection) -> Collection:
+        """Have a copy say that it is one of all chunks of a collection."""
+        metadata: Mapping[str, Any] = copy.handle.get_model().metadata or {}
+        with self._clearly(writing=True):
+            copy.handle.modify(metadata={**metadata, COPY_OF: collection.uuid})
+        return replace(copy, copy_of=collection.uuid)
 
     def finish_copy(self, copy: Collection) -> None:
         """Give a copy the name that it stands for."""
