@@ -13,6 +13,7 @@ import pytest
 from tests.servers.vector.conftest import Opener
 
 from mcp_server_vector.chunks import Chunk, Collection
+from mcp_server_vector.embedders import Embedder
 from mcp_server_vector.keywords import Keywords
 from mcp_server_vector.refusals import Refusal
 from mcp_server_vector.vectors import Chroma
@@ -100,6 +101,24 @@ def test_what_was_deleted_and_then_could_not_be_written_is_written_with_the_next
     assert [document.text for document in opened.get("x")] == ["Dogs bark."]
     for mode in ("semantic", "keyword"):
         assert opened.ids("dogs bark", mode=mode, top_k=1) == ["x"]
+
+
+def test_what_could_not_be_written_and_was_deleted_does_not_come_back(
+    shelf: Opener, tmp_path: Path, embedder: Embedder
+) -> None:
+    opened = shelf(tmp_path)
+    opened.index("Cats purr.", None, "cat")
+
+    def fail(texts: Sequence[str]) -> Vectors:
+        raise Refusal("the embedder is away")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embedder, "embed", fail)
+        assert "away" in opened.refusal(opened.store.index("notes", Draft.make("Dogs bark.", None, "dog")))
+        assert opened.run(opened.store.delete("notes", ["dog", "none"])) == (["dog"], ["none"])
+    opened.index("Owls hoot.", None, "owl")
+    assert opened.get("dog") == []
+    assert {document.id for document in opened.get()} == {"cat", "owl"}
 
 
 def test_a_collection_that_is_being_made_has_no_words_yet(tmp_path: Path) -> None:

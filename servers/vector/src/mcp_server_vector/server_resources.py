@@ -54,7 +54,7 @@ def add_resources(server: Server, store: Store) -> None:
     @server.complete(DOCUMENT, "id")
     async def complete_id(prefix: str, name: str = DEFAULT_COLLECTION) -> list[str]:  # pyright: ignore[reportUnusedFunction]  # registered
         try:
-            return [each for each in await store.ids(name, -1) if each.startswith(prefix)][:_COMPLETIONS]
+            return await store.ids(name, _COMPLETIONS, prefix)
         except Refusal:
             return []
 

@@ -132,10 +132,10 @@ class Store:
         async with self.engine.steady():
             return [each.name for each in await self.engine.call(self.engine.chroma.collections)]
 
-    async def ids(self, collection: str, limit: int) -> list[str]:
-        """The ids of a collection's documents."""
+    async def ids(self, collection: str, limit: int, prefix: str = "") -> list[str]:
+        """The ids of a collection's documents, those that begin so."""
         async with self.engine.steady():
-            return await self.engine.keywords.documents((await self._find(collection)).uuid, limit)
+            return await self.engine.keywords.documents((await self._find(collection)).uuid, limit, prefix)
 
     async def ids_under(self, collection: str, path: str) -> list[str]:
         """The ids of documents that are this file, or files in this directory."""

@@ -115,6 +115,9 @@ class Writer:
         async with engine.writing(f"deleting from {name}"):
             collection = await self._load(name)
             there = {} if collection is None else await self._chunks_of(collection, ids)
+            for of, document in await engine.keywords.unsettled():  # begun and not finished: it is not to come back
+                if of == name and document in ids:
+                    there.setdefault(document, [])
             if collection is not None and there:
                 await engine.keywords.note([Pending(name, each, "{}") for each in there])
                 await self._take_out(collection, there)
