@@ -231,6 +231,29 @@ def test_a_damaged_keyword_index_says_that_it_may_be_deleted(shelf: Opener, tmp_
     assert "can be deleted" in again.refusal(again.store.names())
 
 
+def test_a_keyword_index_that_is_damaged_further_in_says_so_too(shelf: Opener, tmp_path: Path) -> None:
+    opened = shelf(tmp_path)
+    opened.index("Cats purr.", None, "cat")
+    opened.close()
+    path = tmp_path / "keywords.sqlite3"
+    path.write_bytes(path.read_bytes()[:8192] + b"\xff" * (path.stat().st_size - 8192))
+    opened = shelf(tmp_path)
+    for work in (opened.store.search("notes", "cats", Question()), opened.store.index("notes", Draft.make("Dogs."))):
+        assert "can be deleted" in opened.refusal(work)
+    opened.close()
+    path.unlink()
+    assert shelf(tmp_path).ids("purr", mode="keyword") == ["cat"]
+
+
+def test_a_keyword_index_that_is_damaged_while_it_is_read_says_so(shelf: Opener, tmp_path: Path) -> None:
+    opened = shelf(tmp_path)
+    opened.index("Cats purr.", None, "cat")
+    with closing(sqlite3.connect(tmp_path / "keywords.sqlite3")) as raw:
+        raw.execute("DELETE FROM words_1_data")
+        raw.commit()
+    assert "can be deleted" in opened.refusal(opened.store.search("notes", "cats", Question(mode="keyword")))
+
+
 def test_a_collection_of_another_program_is_searched_by_words_and_refused_by_meaning(
     shelf: Opener, tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from .chunks import Chunk, Collection
-from .keywords import Keywords, Pending
+from .keywords import Keywords, Pending, refuse
 from .lock import Gate, WriteLock
 from .preparation import Preparation, Report
 from .refusals import Busy, Missing, Refusal
@@ -78,10 +78,7 @@ class Engine:
         try:
             return await asyncio.shield(task)
         except sqlite3.Error as error:
-            raise Refusal(
-                f"The keyword index in {self.settings.folder} cannot be written: {error}. See to its disk, then call "
-                "again; what was acknowledged is kept."
-            ) from error
+            raise refuse(error, self.settings.folder / _KEYWORDS) from error
 
     def _forget(self, task: asyncio.Task[object]) -> None:
         self.unfinished.discard(task)
@@ -120,7 +117,10 @@ class Engine:
         """Read while nothing is reopened underneath; whoever is inside must not wait for the lock."""
         await self.open()
         async with self._gate.together():
-            yield
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise refuse(error, self.settings.folder / _KEYWORDS) from error
 
     @asynccontextmanager
     async def reading(self, name: str) -> AsyncGenerator[Collection | None]:

@@ -39,6 +39,7 @@ COMMIT;
 """
 _VERSION: Final = 2
 _LEAST: Final = 0.1  # of the heaviest word's weight: lighter ones change no ranking, and match most of the passages
+_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _IN: Final = 500  # values in one IN (…)
 
 
@@ -62,6 +63,23 @@ class Pending:
     text: str = ""
 
 
+def refuse(error: sqlite3.Error, path: Path) -> Refusal:
+    """What to say of an index that failed in use: is it damaged, or has the disk no room, say?"""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+        return _refuse_damage(error, path)
+    return Refusal(
+        f"The keyword index {path} cannot be read or written: {error}. See to its disk, then call again; what was "
+        "acknowledged is kept."
+    )
+
+
+def _refuse_damage(error: sqlite3.Error | OSError, path: Path) -> Refusal:
+    return Refusal(
+        f"The keyword index {path} cannot be opened ({error}): it can be deleted, with the files that begin like it, "
+        "while no server runs, and is built again from Chroma."
+    )
+
+
 class Keywords:
     """One index of all collections, each with statistics of its own."""
 
@@ -76,10 +94,7 @@ class Keywords:
         try:
             return await cls._open(path)
         except (sqlite3.Error, OSError) as error:
-            raise Refusal(
-                f"The keyword index {path} cannot be opened ({error}): it can be deleted, and is built again from "
-                "Chroma."
-            ) from error
+            raise _refuse_damage(error, path) from error
 
     @classmethod
     async def _open(cls, path: Path) -> Keywords:
