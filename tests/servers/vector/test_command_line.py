@@ -40,6 +40,8 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         (["--embedder", "magic"], "'magic' is not an embedder: wordllama, onnx,"),
         (["--embedder-url", "http://127.0.0.1:9"], "--embedder-url is for openai and ollama"),
         (["--chroma-url", "localhost"], "'localhost' is not a URL such as http"),
+        (["--chroma-url", "http://ada:secret@localhost:8000"], "--chroma-url: write scheme, host and port alone"),
+        (["--chroma-url", "http://localhost:8000/chroma"], "--chroma-url: write scheme, host and port alone"),
         (["--watch", "/nowhere/at/all"], "'/nowhere/at/all' is no directory"),
         (["--read-only", "--watch", "/"], "leave out one of them"),
         (["--data-dir", ""], "an empty path"),

@@ -37,10 +37,13 @@ def address(text: str) -> str:
     try:
         parts = urlsplit(text)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        more = "@" in parts.netloc or parts.path.strip("/") or parts.query or parts.fragment
     except ValueError:
-        good = False
+        good, more = False, ""
     if not good:
         raise argparse.ArgumentTypeError(f"{text!r} is not a URL such as http://127.0.0.1:8000")
+    if more:  # which is not shown: it may be a password
+        raise argparse.ArgumentTypeError("write scheme, host and port alone, as http://127.0.0.1:8000")
     return text
 
 
