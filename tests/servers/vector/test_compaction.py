@@ -19,6 +19,7 @@ from tests.servers.vector.test_safekeeping import find_all, make_collection, tex
 
 from mcp_server_vector import compaction, engine
 from mcp_server_vector.chunks import Collection
+from mcp_server_vector.refusals import Refusal
 from mcp_server_vector.search import Question
 from mcp_server_vector.vectors import Chroma
 from mcp_server_vector.writing import Draft
@@ -267,6 +268,24 @@ def test_a_copy_that_was_left_takes_its_place_where_it_is_all_there_is_and_else_
         find_all(opened)
         assert (uuid_of(opened) == before) is not deleted
     assert opened.run(opened.store.engine.call(opened.store.engine.chroma.copies)) == []
+
+
+def test_a_copy_that_a_full_disk_has_ended_is_not_in_the_way(worn: Shelf) -> None:
+    keep, before = worn.store.engine.keep, uuid_of(worn)
+
+    async def full(collection: Collection) -> None:
+        if collection.stands_for is not None:
+            raise Refusal("The disk is full.")
+        await keep(collection)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worn.store.engine, "keep", full)
+        compact(worn)
+    assert uuid_of(worn) == before
+    worn.store.engine.worn.add("notes")
+    compact(worn)
+    assert uuid_of(worn) != before
+    find_all(worn)
 
 
 def test_a_large_collection_is_left_as_it_is(worn: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,6 +73,7 @@ class Compaction:
     async def _compact(self, name: str) -> None:
         engine = self._engine
         async with engine.writing(f"compacting {name}"):
+            await self.settle()  # a full disk may have ended the last one in the midst
             collection = await engine.call(engine.chroma.find, name)
             if collection is None or not await engine.call(self._has_room):
                 return
