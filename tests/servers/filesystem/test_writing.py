@@ -62,6 +62,25 @@ def test_a_file_keeps_its_mode_and_owner_and_other_names_keep_the_old(scope: Sco
     assert names(served) == ["a.txt", "inner", "other", "script"]
 
 
+def test_in_a_sticky_directory_nothing_is_left_of_a_write_that_is_not_permitted(tmp_path: Path) -> None:
+    setpriv = shutil.which("setpriv")
+    if setpriv is None or os.geteuid() != 0:
+        pytest.skip("it takes root, who can do without one of his rights")
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    (shared / "theirs").write_text("old")
+    (shared / "theirs").chmod(0o666)
+    for path, user in ((shared, 1234), (shared / "theirs", 4321)):
+        os.chown(path, user, user)
+    lesser = [setpriv, "--bounding-set=-fowner", "--inh-caps=-fowner", "--", sys.executable, "-m"]
+    server = f"{sys.executable} -m mcp_server_filesystem {shared}"
+    words = ["mcp_kernel", "call", server, "write_file", f"path={shared / 'theirs'}", "content=new"]
+    done = subprocess.run([*lesser, *words], capture_output=True, text=True, timeout=60, check=False)
+    assert "permit" in done.stdout, (done.stdout, done.stderr)
+    assert (names(shared), (shared / "theirs").read_text()) == (["theirs"], "old")
+
+
 def test_line_endings_and_encodings_stay(scope: Scope, served: Path) -> None:
     (served / "dos").write_bytes(b"one\r\ntwo\r\nthree\r\n")
     edit(scope, "dos", ("one\ntwo", "1\n2"))

@@ -39,6 +39,7 @@ if sys.platform == "win32":
         scan,
         status_in,
         unlink_in,
+        withdraw_in,
         write_path,
     )
 else:
@@ -73,6 +74,7 @@ else:
         scan,
         status_in,
         unlink_in,
+        withdraw_in,
         write_path,
     )
 
@@ -107,5 +109,6 @@ __all__ = [
     "scan",
     "status_in",
     "unlink_in",
+    "withdraw_in",
     "write_path",
 ]

@@ -21,6 +21,7 @@ from .descriptors import (
     rename_exclusively,
     replace_in,
     unlink_in,
+    withdraw_in,
 )
 from .encodings import SAMPLE
 from .errand import Errand
@@ -100,7 +101,7 @@ def replace_content(spot: Spot, path: str, data: bytes, old: Old | None, how: tu
             _put(spot, temporary, exclusive=expected == ABSENT)
     except BaseException as error:
         with suppress(OSError):  # it may not be there yet
-            unlink_in((spot.folder.fd, temporary))
+            withdraw_in((spot.folder.fd, temporary))
         if isinstance(error, OSError):
             raise explain(error, path) from None
         raise

@@ -136,6 +136,15 @@ def unlink_in(place: Place) -> None:
     os.unlink(place[1], dir_fd=place[0])
 
 
+def withdraw_in(place: Place) -> None:
+    """Remove a file that was made here; in a sticky directory, what belongs to another user by now is taken back."""
+    try:
+        unlink_in(place)
+    except PermissionError:
+        os.chown(place[1], os.geteuid(), -1, dir_fd=place[0], follow_symlinks=False)
+        unlink_in(place)
+
+
 def remove_in(place: Place) -> None:
     """Remove a file, a link, or a directory with all that it holds; follows no link."""
     if stat.S_ISDIR(status_in(place).st_mode):

@@ -239,6 +239,10 @@ def unlink_in(place: Place) -> None:
         calls.close(handle)
 
 
+withdraw_in = unlink_in
+"""Remove a file that was made here."""
+
+
 def remove_in(place: Place) -> None:
     """Remove a file, a link, or a directory with all that it holds; follows no link."""
     if stat.S_ISDIR(status_in(place).st_mode):
