@@ -197,7 +197,8 @@ class RedisLink:
         """Do what a message says; one that is none of ours is passed over."""
         try:
             said = from_json(data)
-            kind, sender, number, body = said["kind"], said["from"], said["number"], said["body"]
+            kind, sender, number, body = (said[name] for name in ("kind", "from", "number", "body"))
+            hash((kind, sender, number))  # all three are looked up
         except (ValueError, TypeError, KeyError):
             _LOG.warning("A message came through the store that is none")
             return

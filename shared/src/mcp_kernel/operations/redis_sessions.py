@@ -38,6 +38,7 @@ end
 return before
 """
 _DELIVER: Final = "if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'delivered', ARGV[1]) end"
+_BEHIND: Final = "specified in XADD is equal or smaller"  # what Redis says of an id that is not above the last
 _KEPT_SECONDS: Final = 1800  # a stream after its last event
 _ENDED_SECONDS: Final = 300  # a stream that is complete
 
@@ -146,10 +147,7 @@ class RedisSessions:
             commands.expire(key, _ENDED_SECONDS if "e" in fields else _KEPT_SECONDS)
             if place.start:
                 commands.xtrim(key, minid=f"0-{place.start + 2}", approximate=False)
-            try:
-                await self._link.run(commands.execute())
-            except ResponseError:  # the stream has got another home, or went on while the store was gone
-                return
+            await self._link.run(_unless_behind(commands.execute()))
 
     async def span(self, place: Place) -> tuple[int, int] | None:
         """Return the positions behind which a stream can be resumed."""
@@ -182,6 +180,18 @@ def _read(fields: dict[bytes, bytes], subscriptions: frozenset[str]) -> SavedSes
         fields[b"home"].decode(),
         int(fields.get(b"delivered", 0)),
     )
+
+
+async def _unless_behind(command: Awaitable[object]) -> None:
+    """Write where the stream has not got another home, nor gone on while the store was gone.
+
+    It is asked before the link sees the refusal: a store that refuses a second writer is there.
+    """
+    try:
+        await command
+    except ResponseError as error:
+        if _BEHIND not in str(error):
+            raise
 
 
 def _milliseconds(seconds: float) -> int:

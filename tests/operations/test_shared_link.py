@@ -1,0 +1,51 @@
+"""One process's end of the store: neither a refusal there nor a stray message parts it from the others."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from tests.operations.redis import PATIENCE, RedisServer
+from tests.stage import scene
+
+from mcp_kernel.operations.redis_link import RedisLink
+from mcp_kernel.protocol.jsonrpc import JsonObject
+from mcp_kernel.server.store import Place
+
+
+@scene
+async def test_a_second_writer_who_is_refused_has_not_lost_the_store(caplog: pytest.LogCaptureFixture) -> None:
+    with RedisServer() as store:
+        links = [RedisLink(store.url, "mcp:test") for _ in range(2)]
+        for link in links:
+            await link.ready()
+            done = asyncio.Event()
+            link.sessions.append(Place("session", "0", 1), link.replica.encode(), done.set)
+            await asyncio.wait_for(done.wait(), PATIENCE)
+        assert [link.is_reached for link in links] == [True, True]
+        events, _ = await links[1].sessions.read(Place("session", "0", 0), 0.0)
+        assert events == [(1, links[0].replica.encode())]
+        assert not caplog.records
+        for link in links:
+            await link.close()
+
+
+@scene
+@pytest.mark.parametrize(
+    "stray", [b'{"kind":[],"from":"","number":"","body":{}}', b'{"kind":"answer","from":"","number":{},"body":{}}']
+)
+async def test_what_is_no_message_does_not_end_the_hearing(stray: bytes) -> None:
+    with RedisServer() as store:
+        here, there = (RedisLink(store.url, "mcp:test") for _ in range(2))
+        heard = asyncio.Event()
+
+        async def hear(_: JsonObject) -> None:
+            heard.set()
+
+        here.on("news", hear)
+        await here.ready()
+        await there.redis.publish(there.key("all"), stray)  # pyright: ignore[reportUnknownMemberType]  # its options have no types
+        there.tell("news", {})
+        await asyncio.wait_for(heard.wait(), PATIENCE)
+        for link in (here, there):
+            await link.close()
