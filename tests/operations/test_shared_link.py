@@ -49,3 +49,22 @@ async def test_what_is_no_message_does_not_end_the_hearing(stray: bytes) -> None
         await asyncio.wait_for(heard.wait(), PATIENCE)
         for link in (here, there):
             await link.close()
+
+
+@scene
+async def test_what_fails_with_one_sign_of_life_does_not_end_them(caplog: pytest.LogCaptureFixture) -> None:
+    with RedisServer() as store:
+        link = RedisLink(store.url, "mcp:test", lease=0.3)
+        seen, again = iter([False, True]), asyncio.Event()
+
+        async def look() -> None:
+            if not next(seen, True):
+                message = "damaged"
+                raise ValueError(message)
+            again.set()
+
+        link.on_beat(look)
+        await link.ready()
+        await asyncio.wait_for(again.wait(), PATIENCE)
+        assert "sign of life" in caplog.text
+        await link.close()

@@ -163,10 +163,14 @@ class RedisLink:
         """Give signs of life, and do what is to be done with each; what fails is done with the next."""
         while True:
             await asyncio.sleep(self.lease / 3)
-            with contextlib.suppress(StoreGone):
+            try:
                 await self._renew()
                 for each in self._beats:
                     await each()
+            except StoreGone:
+                pass
+            except Exception:  # a process that lives must not count as dead
+                _LOG.exception("What goes with a sign of life could not be done")
 
     async def is_alive(self, replica: str) -> bool:
         """Tell whether a process has given a sign of life lately; raises `StoreGone`."""
