@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
 import pytest
 from tests.operations.redis import PATIENCE, RedisServer
 from tests.stage import scene
 
+from mcp_kernel.operations.redis_answers import RedisAnswers
 from mcp_kernel.operations.redis_link import RedisLink
 from mcp_kernel.protocol.jsonrpc import JsonObject
-from mcp_kernel.server.store import Place
+from mcp_kernel.server.store import Place, StoreGone
 
 
 @scene
@@ -67,4 +69,59 @@ async def test_what_fails_with_one_sign_of_life_does_not_end_them(caplog: pytest
         await link.ready()
         await asyncio.wait_for(again.wait(), PATIENCE)
         assert "sign of life" in caplog.text
+        await link.close()
+
+
+@scene
+async def test_a_call_that_is_cancelled_while_it_is_begun_is_made_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    with RedisServer() as store:
+        link, other = (RedisLink(store.url, "mcp:test") for _ in range(2))
+        answers, run = RedisAnswers(link), link.run
+        await link.ready()
+
+        async def cancelled(command: Awaitable[object]) -> object:
+            await run(command)
+            monkeypatch.undo()
+            raise asyncio.CancelledError
+
+        monkeypatch.setattr(link, "run", cancelled)
+        with pytest.raises(asyncio.CancelledError):
+            await answers.begin("key", "digest")
+        assert await asyncio.wait_for(RedisAnswers(other).begin("key", "digest"), PATIENCE) is None
+        await answers.abandon("key")  # it is the other's by now
+        entry = other.key("i", "key")
+        assert await other.redis.exists(entry)
+        for each in (link, other):
+            await each.close()
+
+
+@scene
+async def test_a_start_that_fails_leaves_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    with RedisServer() as store:
+        link = RedisLink(store.url, "mcp:test")
+
+        async def fail() -> None:
+            raise StoreGone
+
+        monkeypatch.setattr(link, "_renew", fail)
+        for _ in range(5):
+            with pytest.raises(StoreGone):
+                await link.ready()
+        subscribed = [each for each in await link.redis.client_list() if each["sub"] != "0"]  # pyright: ignore[reportUnknownMemberType]  # its options have no types
+        assert not subscribed
+        await link.close()
+
+
+@scene
+async def test_what_the_store_refuses_is_told_without_the_command(caplog: pytest.LogCaptureFixture) -> None:
+    with RedisServer() as store:
+        link = RedisLink(store.url, "mcp:test")
+        await link.redis.set("text", "a")
+        async with link.redis.pipeline() as commands:
+            commands.xadd("text", {"d": "a secret"})
+            with pytest.raises(StoreGone):
+                await link.run(commands.execute())
+        assert "refuses a command:" in caplog.text
+        assert "WRONGTYPE" in caplog.text
+        assert "secret" not in caplog.text
         await link.close()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, cast
 
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 
 _PAUSE: Final = 0.05  # seconds until who waits looks again
 
-# KEYS: the entry. ARGV: the digest, the milliseconds for which the call is held. Returns what is to be done.
+# KEYS: the entry. ARGV: the digest, the milliseconds for which the call is held, who makes it. Says what is to be done.
 _BEGIN: Final = """
 local digest = redis.call('HGET', KEYS[1], 'digest')
 if not digest then
-    redis.call('HSET', KEYS[1], 'digest', ARGV[1])
+    redis.call('HSET', KEYS[1], 'digest', ARGV[1], 'by', ARGV[3])
     redis.call('PEXPIRE', KEYS[1], ARGV[2])
     return {'make'}
 end
@@ -31,6 +32,8 @@ local answer = redis.call('HGET', KEYS[1], 'answer')
 if answer then return {'answer', answer} end
 return {'wait'}
 """
+# Let the next one make the call, if it is still this one's. KEYS: the entry. ARGV: who was to make it.
+_LET_GO: Final = "if redis.call('HGET', KEYS[1], 'by') == ARGV[1] then redis.call('DEL', KEYS[1]) end return 0"
 
 
 class RedisAnswers:
@@ -40,7 +43,9 @@ class RedisAnswers:
         self._link = link
         self._lifetime = lifetime
         self._begin = cast("Callable[..., Awaitable[list[bytes]]]", link.redis.register_script(_BEGIN))
-        self._held: set[str] = set()
+        self._let_go = cast("Callable[..., Awaitable[int]]", link.redis.register_script(_LET_GO))
+        self._count = itertools.count()
+        self._held: dict[str, str] = {}  # by place: who makes the call
         link.on_beat(self._hold)
 
     @property
@@ -50,11 +55,15 @@ class RedisAnswers:
     async def begin(self, key: str, digest: str) -> bytes | None:
         """Return the answer that is kept, or None for whoever makes the call; raises `StoreGone` too."""
         await self._link.ready()
-        place = self._link.key("i", key)
+        place, maker = self._link.key("i", key), f"{self._link.replica} {next(self._count)}"
         while True:
-            said = await self._link.run(self._begin(keys=[place], args=[digest, self._grace]))
+            try:
+                said = await self._link.run(self._begin(keys=[place], args=[digest, self._grace, maker]))
+            except BaseException:  # the store may have done it, of which nobody has heard
+                self._link.later(lambda: self._link.run(self._let_go(keys=[place], args=[maker])))
+                raise
             if said[0] == b"make":
-                self._held.add(place)
+                self._held[place] = maker
                 return None
             if said[0] == b"reused":
                 raise KeyReused
@@ -65,7 +74,7 @@ class RedisAnswers:
     async def finish(self, key: str, answer: bytes) -> None:
         """Keep the answer; where the store is gone it is given all the same, and not kept."""
         place = self._link.key("i", key)
-        self._held.discard(place)
+        self._held.pop(place, None)
         with contextlib.suppress(StoreGone):
             async with self._link.redis.pipeline() as commands:
                 commands.hset(place, "answer", answer)  # pyright: ignore[reportArgumentType]  # bytes are as good as text
@@ -75,9 +84,9 @@ class RedisAnswers:
     async def abandon(self, key: str) -> None:
         """Let the next one make the call."""
         place = self._link.key("i", key)
-        self._held.discard(place)
+        maker = self._held.pop(place, "")
         with contextlib.suppress(StoreGone):
-            await self._link.run(self._link.redis.delete(place))
+            await self._link.run(self._let_go(keys=[place], args=[maker]))
 
     async def _hold(self) -> None:
         for place in list(self._held):

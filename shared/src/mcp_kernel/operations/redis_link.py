@@ -22,7 +22,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as ConnectionBroken
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry as BlockingRetry
 
 from mcp_kernel.operations.redis_sessions import RedisSessions
@@ -106,7 +106,11 @@ class RedisLink:
 
     async def _start(self) -> None:
         pubsub = await self._subscribe()
-        await self._renew()
+        try:
+            await self._renew()
+        except BaseException:
+            await pubsub.aclose()
+            raise
         for run in (self._listen(pubsub), self._beat(), self._post()):
             self._own(run)
 
@@ -117,9 +121,13 @@ class RedisLink:
 
     async def _subscribe(self) -> PubSub:
         pubsub = self.redis.pubsub()  # pyright: ignore[reportUnknownMemberType]  # its options have no types
-        await self.run(pubsub.subscribe(self.key("all"), self.key("to", self.replica)))
-        for _ in range(2):  # said once for each channel: from then on we hear
-            await self.run(cast("Awaitable[object]", pubsub.get_message(timeout=_PATIENCE)))
+        try:
+            await self.run(pubsub.subscribe(self.key("all"), self.key("to", self.replica)))
+            for _ in range(2):  # said once for each channel: from then on we hear
+                await self.run(cast("Awaitable[object]", pubsub.get_message(timeout=_PATIENCE)))
+        except BaseException:
+            await pubsub.aclose()
+            raise
         return pubsub
 
     async def run(self, command: Awaitable[T]) -> T:
@@ -149,7 +157,9 @@ class RedisLink:
     def _lose(self, error: Exception) -> None:
         if self.is_reached:
             self.is_reached = False
-            _LOG.error("The store cannot be reached: %s", str(error) or "it does not answer")
+            said = str(error).rpartition(" caused error: ")[2]  # without the command, which may hold what is secret
+            what = "refuses a command" if isinstance(error, ResponseError) else "cannot be reached"
+            _LOG.error("The store %s: %s", what, said or "it does not answer")
 
     async def _renew(self) -> None:
         await self.run(self.redis.set(self.key("r", self.replica), 1, px=round(self.lease * 1000)))
@@ -157,7 +167,7 @@ class RedisLink:
             self.is_reached = True
             _LOG.warning("The store is back")
             for each in self._returns:
-                await each()
+                await self._see_to(each, "the return of the store")
 
     async def _beat(self) -> None:
         """Give signs of life, and do what is to be done with each; what fails is done with the next."""
@@ -166,11 +176,18 @@ class RedisLink:
             try:
                 await self._renew()
                 for each in self._beats:
-                    await each()
+                    await self._see_to(each, "a sign of life")
             except StoreGone:
                 pass
-            except Exception:  # a process that lives must not count as dead
-                _LOG.exception("What goes with a sign of life could not be done")
+
+    async def _see_to(self, function: Callable[[], Awaitable[None]], occasion: str) -> None:
+        """Do what goes with an occasion; where it fails, the rest is done, and this process gives signs of life."""
+        try:
+            await function()
+        except StoreGone:
+            raise
+        except Exception:
+            _LOG.exception("What goes with %s could not be done", occasion)
 
     async def is_alive(self, replica: str) -> bool:
         """Tell whether a process has given a sign of life lately; raises `StoreGone`."""
