@@ -81,6 +81,29 @@ def test_in_a_sticky_directory_nothing_is_left_of_a_write_that_is_not_permitted(
     assert (names(shared), (shared / "theirs").read_text()) == (["theirs"], "old")
 
 
+def test_what_was_put_in_the_place_of_a_file_that_is_withdrawn_keeps_its_owner(tmp_path: Path) -> None:
+    setpriv = shutil.which("setpriv")
+    if setpriv is None or os.geteuid() != 0:
+        pytest.skip("it takes root, who can do without one of his rights")
+    victim, made = tmp_path / "victim", tmp_path / "made"
+    victim.touch()
+    made.touch()
+    os.chown(victim, 4321, 4321)
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    os.chown(shared, 1234, 1234)
+    (shared / "f.tmp").hardlink_to(victim)
+    code = (
+        "import os, sys; from mcp_server_filesystem.unix import withdraw_in; "
+        "withdraw_in((os.open(sys.argv[1], os.O_RDONLY), 'f.tmp'), os.stat(sys.argv[2]))"
+    )
+    lesser = [setpriv, "--bounding-set=-fowner", "--inh-caps=-fowner", "--", sys.executable, "-c", code]
+    done = subprocess.run([*lesser, shared, made], capture_output=True, text=True, timeout=60, check=False)
+    assert "PermissionError" in done.stderr, done.stderr
+    assert (victim.stat().st_uid, names(shared)) == (4321, ["f.tmp"])
+
+
 def test_line_endings_and_encodings_stay(scope: Scope, served: Path) -> None:
     (served / "dos").write_bytes(b"one\r\ntwo\r\nthree\r\n")
     edit(scope, "dos", ("one\ntwo", "1\n2"))

@@ -93,23 +93,27 @@ def replace_content(spot: Spot, path: str, data: bytes, old: Old | None, how: tu
     if len(os.fsencode(temporary)) > 255:
         temporary = f".{secrets.token_hex(8)}.tmp"
     try:
-        remark = _write(spot, temporary, data, old)
+        fd = open_in((spot.folder.fd, temporary), WRITING, 0o666 if old is None else 0o600)
+    except OSError as error:
+        raise explain(error, path) from None
+    made = os.fstat(fd)
+    try:
+        remark = _write(fd, data, old)
         with sandbox.writing(spot.folder.fd):
             _check(spot, path, expected)
             if old is not None and (old.status.st_size > HASHED or not OPEN_IS_REPLACED):
                 old.opened.close()
             _put(spot, temporary, exclusive=expected == ABSENT)
     except BaseException as error:
-        with suppress(OSError):  # it may not be there yet
-            withdraw_in((spot.folder.fd, temporary))
+        with suppress(OSError):  # somebody else may have removed it
+            withdraw_in((spot.folder.fd, temporary), made)
         if isinstance(error, OSError):
             raise explain(error, path) from None
         raise
     return remark
 
 
-def _write(spot: Spot, name: str, data: bytes, old: Old | None) -> str | None:
-    fd = open_in((spot.folder.fd, name), WRITING, 0o666 if old is None else 0o600)
+def _write(fd: int, data: bytes, old: Old | None) -> str | None:
     try:
         view = memoryview(data)
         while view:

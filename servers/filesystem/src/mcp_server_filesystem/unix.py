@@ -136,12 +136,21 @@ def unlink_in(place: Place) -> None:
     os.unlink(place[1], dir_fd=place[0])
 
 
-def withdraw_in(place: Place) -> None:
-    """Remove a file that was made here; in a sticky directory, what belongs to another user by now is taken back."""
+def withdraw_in(place: Place, made: os.stat_result) -> None:
+    """Remove a file that was made here; in a sticky directory, what belongs to another user by now is taken back.
+
+    Only the file that was made is: the directory's owner may have put a link to somebody else's under its name.
+    """
     try:
         unlink_in(place)
     except PermissionError:
-        os.chown(place[1], os.geteuid(), -1, dir_fd=place[0], follow_symlinks=False)
+        fd = open_in(place, READING)
+        try:
+            found = os.fstat(fd)
+            if os.path.samestat(found, made) and found.st_nlink == 1:
+                os.fchown(fd, os.geteuid(), -1)
+        finally:
+            os.close(fd)
         unlink_in(place)
 
 

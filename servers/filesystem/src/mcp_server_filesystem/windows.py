@@ -239,8 +239,9 @@ def unlink_in(place: Place) -> None:
         calls.close(handle)
 
 
-withdraw_in = unlink_in
-"""Remove a file that was made here."""
+def withdraw_in(place: Place, made: os.stat_result) -> None:
+    """Remove a file that was made here."""
+    unlink_in(place)
 
 
 def remove_in(place: Place) -> None:
