@@ -114,7 +114,8 @@ def test_line_endings_and_encodings_stay(scope: Scope, served: Path) -> None:
     edit(scope, "mixed", ("three", "3"), ("one", "1"))
     assert (served / "mixed").read_bytes() == b"1\r\ntwo\n3\r\nfour\r\n"
     (served / "mac").write_bytes(b"one\rtwo\rthree\r")
-    edit(scope, "mac", ("one\ntwo", "1\n2"), ("2\r", "2\n2a\n"))
+    edited = edit(scope, "mac", ("one\ntwo", "1\n2"), ("2\r", "2\n2a\n"))
+    assert "end with CR" in (edited.note or "")
     assert (served / "mac").read_bytes() == b"1\r2\r2a\rthree\r"
     for encoding in ("utf-16", "utf-8-sig", "cp1252"):
         (served / "t").write_bytes("é one\n".encode(encoding))

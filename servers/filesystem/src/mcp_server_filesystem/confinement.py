@@ -152,6 +152,9 @@ class Scope:
         try:
             return self._open(head, FOLDER, tidy=tidy)
         except Outside:
+            own = split(self.absolute(path))
+            if any(own == split(anchor.path) for anchor in self.anchors):
+                raise Refusal(f"{spell(path)} is a served directory itself. Name something in it.") from None
             raise self.outside(path) from None
         except FileNotFoundError:
             raise NotThere(
@@ -162,6 +165,8 @@ class Scope:
 
     def absolute(self, path: str) -> str:
         """Make a path absolute: a relative one counts from the first directory, `~` is the user's home."""
+        if not path:
+            raise Refusal("The path is empty. Name a file or a directory; the first served directory is '.'.")
         if "\0" in path:
             raise Refusal("The path holds a NUL character, which no file name can. Send it without.")
         try:

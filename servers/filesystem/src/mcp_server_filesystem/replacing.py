@@ -96,9 +96,9 @@ def replace_content(spot: Spot, path: str, data: bytes, old: Old | None, how: tu
         fd = open_in((spot.folder.fd, temporary), WRITING, 0o666 if old is None else 0o600)
     except OSError as error:
         raise explain(error, path) from None
-    made = os.fstat(fd)
+    made = None if old is None else os.fstat(fd)
     try:
-        remark = _write(fd, data, old)
+        remark = _write(fd, data, None if old is None or made is None else (old, made))
         with sandbox.writing(spot.folder.fd):
             _check(spot, path, expected)
             if old is not None and (old.status.st_size > HASHED or not OPEN_IS_REPLACED):
@@ -113,12 +113,16 @@ def replace_content(spot: Spot, path: str, data: bytes, old: Old | None, how: tu
     return remark
 
 
-def _write(fd: int, data: bytes, old: Old | None) -> str | None:
+def _write(fd: int, data: bytes, heritage: tuple[Old, os.stat_result] | None) -> str | None:
+    """Write and flush; `heritage` is the file whose owner and rights the new one gets, and what it has until then."""
     try:
         view = memoryview(data)
         while view:
             view = view[os.write(fd, view) :]
-        remark = None if old is None else inherit(fd, old.opened.fd, old.status)
+        remark = None
+        if heritage is not None:
+            old, made = heritage
+            remark = inherit(fd, old.opened.fd, old.status, made)
         os.fsync(fd)
     finally:
         os.close(fd)

@@ -136,14 +136,17 @@ def unlink_in(place: Place) -> None:
     os.unlink(place[1], dir_fd=place[0])
 
 
-def withdraw_in(place: Place, made: os.stat_result) -> None:
+def withdraw_in(place: Place, made: os.stat_result | None) -> None:
     """Remove a file that was made here; in a sticky directory, what belongs to another user by now is taken back.
 
-    Only the file that was made is: the directory's owner may have put a link to somebody else's under its name.
+    Only the file that was made is, by what it was then: the directory's owner may have put a link to somebody else's
+    under its name.
     """
     try:
         unlink_in(place)
     except PermissionError:
+        if made is None:
+            raise
         fd = open_in(place, READING)
         try:
             found = os.fstat(fd)
@@ -174,9 +177,9 @@ def make_blocking(opened: int) -> None:
     os.set_blocking(opened, True)
 
 
-def inherit(new: int, old: int, status: os.stat_result) -> str | None:
+def inherit(new: int, old: int, status: os.stat_result, made: os.stat_result) -> str | None:
     """Give a file that takes another one's place its owner, mode and access lists; a remark where it cannot be."""
-    remark = _keep_owner(new, status)
+    remark = _keep_owner(new, status, made)
     os.fchmod(new, _keep_attributes(new, old, stat.S_IMODE(status.st_mode) & ~_PRIVILEGES))
     return remark
 
@@ -209,8 +212,7 @@ def _list_attributes(opened: int) -> list[str]:
         return []
 
 
-def _keep_owner(new: int, old: os.stat_result) -> str | None:
-    now = os.fstat(new)
+def _keep_owner(new: int, old: os.stat_result, now: os.stat_result) -> str | None:
     if (now.st_uid, now.st_gid) == (old.st_uid, old.st_gid):
         return None
     for user, group in ((old.st_uid, old.st_gid), (-1, old.st_gid)):

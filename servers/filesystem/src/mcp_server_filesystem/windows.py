@@ -239,7 +239,7 @@ def unlink_in(place: Place) -> None:
         calls.close(handle)
 
 
-def withdraw_in(place: Place, made: os.stat_result) -> None:
+def withdraw_in(place: Place, made: os.stat_result | None) -> None:
     """Remove a file that was made here."""
     unlink_in(place)
 
@@ -336,9 +336,9 @@ def make_blocking(opened: int) -> None:
     del opened
 
 
-def inherit(new: int, old: int, status: os.stat_result) -> str | None:
+def inherit(new: int, old: int, status: os.stat_result, made: os.stat_result) -> str | None:
     """Give a file that takes another one's place its access list, as far as this user may."""
-    del status
+    del status, made
     with suppress(OSError):
         calls.copy_access_list(calls.handle_of(old), calls.handle_of(new))
     return None

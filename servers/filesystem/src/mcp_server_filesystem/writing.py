@@ -72,7 +72,7 @@ class Made:
     created: bool
 
     def __str__(self) -> str:
-        return f"Successfully created directory {self.path}"
+        return f"{'Successfully created' if self.created else 'There already is the'} directory {self.path}"
 
 
 def write_text(sandbox: Sandbox, scope: Scope, path: str, content: str, how: tuple[Mode, str | None]) -> Written:
@@ -138,6 +138,8 @@ def edit_text(sandbox: Sandbox, scope: Scope, path: str, edits: Sequence[Edit], 
         written = after.replace("\n", "\r") if old_mac else _restore(text, before, after)
         new = _encode(encoding, written, path)
         remark = replace_content(spot, path, new, old, (sandbox, etag))
+        if old_mac and remark is None:
+            remark = "The lines of this file end with CR, as those of old Macintoshes do; new ones do too."
         scope.keep(old.opened)
     return Edited(spell(path), dry_run, diff, _tag(scope, path, new), remark)
 

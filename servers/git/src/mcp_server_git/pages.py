@@ -38,7 +38,7 @@ def read_cursor(text: str | None) -> Place:
     try:
         found = json.loads(base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4)))
         offset, fingerprint = cast("list[object]", found)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise _unknown() from None
     if (
         not isinstance(offset, int)
