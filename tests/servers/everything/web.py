@@ -51,10 +51,14 @@ async def send(method: str, url: str, headers: Mapping[str, str], body: bytes = 
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=1 << 22)
     head = {"host": parts.netloc, "connection": "close", "content-length": str(len(body)), **headers}
     lines = [f"{method} {parts.path} HTTP/1.1", *(f"{name}: {value}" for name, value in head.items()), "", ""]
-    writer.write("\r\n".join(lines).encode() + body)
-    status = int((await reader.readline()).split()[1])
     fields: dict[str, str] = {}
-    while line := (await reader.readline()).decode().strip():
-        name, _, value = line.partition(":")
-        fields[name.lower()] = value.strip()
+    try:
+        writer.write("\r\n".join(lines).encode() + body)
+        status = int((await reader.readline()).split()[1])
+        while line := (await reader.readline()).decode().strip():
+            name, _, value = line.partition(":")
+            fields[name.lower()] = value.strip()
+    except BaseException:  # whoever waits for the head may be told to stop
+        writer.close()
+        raise
     return Response(status, fields, reader, writer)
