@@ -72,7 +72,7 @@ class Made:
     created: bool
 
     def __str__(self) -> str:
-        return f"{'Successfully created' if self.created else 'There already is the'} directory {self.path}"
+        return f"Successfully created directory {self.path}"
 
 
 def write_text(sandbox: Sandbox, scope: Scope, path: str, content: str, how: tuple[Mode, str | None]) -> Written:
