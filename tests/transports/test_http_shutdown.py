@@ -15,8 +15,8 @@ from tests.transports.host import META, MODERN, TOOLS, until
 from tests.transports.listening import Connection, Listening, head
 
 DRAIN = 1.0
-QUICK = 1.5
-"""Seconds that an end may take beyond the drain; a fifth of it is usual on an idle machine."""
+QUICK = 2.5
+"""Seconds that an end may take beyond the drain, and less than the usual drain of 3; an idle machine takes a tenth."""
 
 
 def listen(connection: Connection) -> Connection:
