@@ -62,10 +62,18 @@ def test_a_file_keeps_its_mode_and_owner_and_other_names_keep_the_old(scope: Sco
     assert names(served) == ["a.txt", "inner", "other", "script"]
 
 
-def test_in_a_sticky_directory_nothing_is_left_of_a_write_that_is_not_permitted(tmp_path: Path) -> None:
+@pytest.fixture
+def lesser() -> list[str]:
+    """Python as root without the right to act as the owner of any file."""
     setpriv = shutil.which("setpriv")
     if setpriv is None or os.geteuid() != 0:
         pytest.skip("it takes root, who can do without one of his rights")
+    return [setpriv, "--bounding-set=-fowner", "--inh-caps=-fowner", "--", sys.executable]
+
+
+def test_in_a_sticky_directory_nothing_is_left_of_a_write_that_is_not_permitted(
+    lesser: list[str], tmp_path: Path
+) -> None:
     shared = tmp_path / "shared"
     shared.mkdir()
     shared.chmod(0o1777)
@@ -73,18 +81,16 @@ def test_in_a_sticky_directory_nothing_is_left_of_a_write_that_is_not_permitted(
     (shared / "theirs").chmod(0o666)
     for path, user in ((shared, 1234), (shared / "theirs", 4321)):
         os.chown(path, user, user)
-    lesser = [setpriv, "--bounding-set=-fowner", "--inh-caps=-fowner", "--", sys.executable, "-m"]
     server = f"{sys.executable} -m mcp_server_filesystem {shared}"
-    words = ["mcp_kernel", "call", server, "write_file", f"path={shared / 'theirs'}", "content=new"]
+    words = ["-m", "mcp_kernel", "call", server, "write_file", f"path={shared / 'theirs'}", "content=new"]
     done = subprocess.run([*lesser, *words], capture_output=True, text=True, timeout=60, check=False)
     assert "permit" in done.stdout, (done.stdout, done.stderr)
     assert (names(shared), (shared / "theirs").read_text()) == (["theirs"], "old")
 
 
-def test_what_was_put_in_the_place_of_a_file_that_is_withdrawn_keeps_its_owner(tmp_path: Path) -> None:
-    setpriv = shutil.which("setpriv")
-    if setpriv is None or os.geteuid() != 0:
-        pytest.skip("it takes root, who can do without one of his rights")
+def test_what_was_put_in_the_place_of_a_file_that_is_withdrawn_keeps_its_owner(
+    lesser: list[str], tmp_path: Path
+) -> None:
     victim, made = tmp_path / "victim", tmp_path / "made"
     victim.touch()
     made.touch()
@@ -98,8 +104,7 @@ def test_what_was_put_in_the_place_of_a_file_that_is_withdrawn_keeps_its_owner(t
         "import os, sys; from mcp_server_filesystem.unix import withdraw_in; "
         "withdraw_in((os.open(sys.argv[1], os.O_RDONLY), 'f.tmp'), os.stat(sys.argv[2]))"
     )
-    lesser = [setpriv, "--bounding-set=-fowner", "--inh-caps=-fowner", "--", sys.executable, "-c", code]
-    done = subprocess.run([*lesser, shared, made], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([*lesser, "-c", code, shared, made], capture_output=True, text=True, timeout=60, check=False)
     assert "PermissionError" in done.stderr, done.stderr
     assert (victim.stat().st_uid, names(shared)) == (4321, ["f.tmp"])
 

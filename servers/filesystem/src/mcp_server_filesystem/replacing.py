@@ -96,9 +96,9 @@ def replace_content(spot: Spot, path: str, data: bytes, old: Old | None, how: tu
         fd = open_in((spot.folder.fd, temporary), WRITING, 0o666 if old is None else 0o600)
     except OSError as error:
         raise explain(error, path) from None
-    made = None if old is None else os.fstat(fd)
+    heritage = None if old is None else (old, os.fstat(fd))
     try:
-        remark = _write(fd, data, None if old is None or made is None else (old, made))
+        remark = _write(fd, data, heritage)
         with sandbox.writing(spot.folder.fd):
             _check(spot, path, expected)
             if old is not None and (old.status.st_size > HASHED or not OPEN_IS_REPLACED):
@@ -106,7 +106,7 @@ def replace_content(spot: Spot, path: str, data: bytes, old: Old | None, how: tu
             _put(spot, temporary, exclusive=expected == ABSENT)
     except BaseException as error:
         with suppress(OSError):  # somebody else may have removed it
-            withdraw_in((spot.folder.fd, temporary), made)
+            withdraw_in((spot.folder.fd, temporary), heritage and heritage[1])
         if isinstance(error, OSError):
             raise explain(error, path) from None
         raise

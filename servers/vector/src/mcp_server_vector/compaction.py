@@ -66,7 +66,9 @@ class Compaction:
                 return
             except Exception as problem:
                 if not self._engine.is_closing:
-                    logger.warning("the collection %s could not be compacted, and is as it was: %s", name, problem)
+                    logger.warning(
+                        "the collection %s could not be compacted, and nothing of it is lost: %s", name, problem
+                    )
             self._engine.worn.discard(name)
         self._patience = 1
 
